@@ -1,0 +1,20 @@
+{
+    "name": "Milestone Billing",
+    "summary": "Milestone plans on quotations, client approval with signature, exact invoices",
+    "version": "19.0.1.0.0",
+    "category": "Sales/Sales",
+    "author": "Milestone Billing contributors",
+    "license": "LGPL-3",
+    "depends": ["sale_project", "sale_management", "calendar"],
+    "data": [
+        "security/milestone_billing_groups.xml",
+        "security/ir.model.access.csv",
+        "security/milestone_billing_rules.xml",
+        "data/product_data.xml",
+        "data/mail_activity_type_data.xml",
+        "data/mail_message_subtype_data.xml",
+        "data/mail_template_data.xml",
+        "data/ir_cron_data.xml",
+    ],
+    "application": True,
+}

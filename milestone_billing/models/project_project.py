@@ -1,0 +1,64 @@
+from odoo import api, models
+from odoo.exceptions import UserError
+
+
+class ProjectProject(models.Model):
+    _inherit = "project.project"
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_milestone_evidence(self):
+        milestones = self.env["sale.milestone"].sudo().search([("project_id", "in", self.ids)])
+        kept = milestones.filtered(lambda milestone: milestone.approval_ids or milestone.invoice_line_ids)
+        if kept:
+            raise UserError(
+                self.env._(
+                    "%(milestones)s: reviewed or invoiced in this project. Archive the project instead.",
+                    milestones=", ".join(kept.mapped("display_name")),
+                )
+            )
+
+    def _link_billing_milestones(self, milestones):
+        """Make one project milestone per billing milestone, with a task per deliverable.
+
+        :param milestones: ``sale.milestone`` records of confirmed orders that have none yet
+        """
+        self.ensure_one()
+        if not self.allow_milestones:
+            self.allow_milestones = True
+        natives = self.env["project.milestone"].create(
+            [
+                {
+                    "project_id": self.id,
+                    "name": milestone.name,
+                    "deadline": milestone.contract_date,
+                    "sequence": milestone.sequence,
+                    "sale_line_id": False,
+                }
+                for milestone in milestones
+            ]
+        )
+        for milestone, native in zip(milestones, natives, strict=True):
+            milestone._write_protected({"project_milestone_id": native.id})
+        self._create_deliverable_tasks(milestones.deliverable_ids)
+
+    def _create_deliverable_tasks(self, deliverables):
+        self.ensure_one()
+        deliverables = deliverables.filtered(lambda deliverable: not deliverable.task_id)
+        tasks = self.env["project.task"].create(
+            [
+                {
+                    "name": deliverable.name,
+                    "project_id": self.id,
+                    "milestone_id": deliverable.milestone_id.project_milestone_id.id,
+                    "partner_id": deliverable.milestone_id.partner_id.id,
+                    "sale_line_id": deliverable.milestone_id.order_line_ids[:1].id,
+                    "date_deadline": deliverable.milestone_id.contract_date,
+                    "description": deliverable._get_task_description(),
+                    "company_id": self.company_id.id,
+                    "user_ids": False,
+                }
+                for deliverable in deliverables
+            ]
+        )
+        for deliverable, task in zip(deliverables, tasks, strict=True):
+            deliverable._write_protected({"task_id": task.id})

@@ -1,0 +1,431 @@
+from datetime import date
+from typing import Any, NamedTuple
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+REVIEWER_GROUP = "milestone_billing.group_internal_reviewer"
+ON_BEHALF_GROUP = "milestone_billing.group_approve_on_behalf"
+
+
+class ApprovalPolicy(NamedTuple):
+    """Who has to agree before something counts as approved."""
+
+    internal_review: bool  # a second person of the company comes first
+    asks_client: bool
+    rule: str  # how many of the approvers: "any"
+    approvers: Any  # res.partner, in the order in which they are asked
+    due_date: date  # last day of the review period
+
+
+class SaleApprovalMixin(models.AbstractModel):
+    """The approval engine: submit, review inside, decide by the client, withdraw, prove.
+
+    A model that inherits it has ``order_id``, ``company_id``, ``name`` and ``state``, an
+    ``approval_ids`` One2many on :class:`sale.approval`, and says in ``_approval_subject_field``
+    through which Many2one. It implements the hooks at the end of this class. ``state`` takes the
+    values ``internal_review``, ``submitted``, ``approved`` and ``changes_requested``.
+
+    A decision is the act of a person: it is small, it commits first and it never depends on what
+    follows from it (see ``_after_approval``).
+    """
+
+    _name = "sale.approval.mixin"
+    _description = "Approval by Review Rounds"
+
+    _approval_subject_field = None
+
+    approval_id = fields.Many2one(
+        "sale.approval",
+        string="Open Review",
+        compute="_compute_approval_id",
+        compute_sudo=True,
+        help="The review round that waits for a decision.",
+    )
+    approval_round = fields.Integer(
+        string="Round", compute="_compute_approval_id", compute_sudo=True, help="Number of presentations so far."
+    )
+    review_due_date = fields.Date(string="Answer Due", compute="_compute_approval_id", compute_sudo=True)
+
+    @api.depends("approval_ids.decision", "approval_ids.round")
+    def _compute_approval_id(self):
+        for subject in self:
+            pending = subject.approval_ids.filtered(lambda approval: approval.decision == "pending")[:1]
+            subject.approval_id = pending
+            subject.approval_round = max(subject.approval_ids.mapped("round"), default=0)
+            subject.review_due_date = pending.due_date
+
+    # -- the team's side ---------------------------------------------------------------------
+
+    def action_submit(self):
+        """Present the deliverables: to the internal reviewer if the policy asks, else to the client.
+
+        :raises AccessError: when the user may not deliver
+        :raises UserError: in another state than in progress (or after a request for changes), and
+            with the list of what is missing
+        """
+        self._check_can_deliver()
+        self.lock_for_update(allow_referencing=True)
+        for subject in self:
+            if subject.state not in ("in_progress", "changes_requested"):
+                raise UserError(
+                    self.env._(
+                        "%(subject)s cannot be presented for review in its present state. Start the work first.",
+                        subject=subject.display_name,
+                    )
+                )
+            subject._check_can_submit()
+        for subject in self:
+            subject._open_round(subject.approval_round + 1)
+        return True
+
+    def action_withdraw(self):
+        """Take a review back: the links die, the work goes on, the round stays on record.
+
+        :raises UserError: when nothing is under review
+        """
+        self._check_can_deliver()
+        self.lock_for_update(allow_referencing=True)
+        for subject in self:
+            subject._check_pending(self.env._("%(subject)s is not under review.", subject=subject.display_name))
+        for subject in self:
+            subject._close_round("withdrawn", {"method": "internal"})
+            subject._set_review_state("in_progress")
+            subject._post_review_note(self.env._("Withdrawn from review (round %(round)s).", round=subject.approval_round))
+        return True
+
+    def action_internal_approve(self):
+        """Pass the internal review: on to the client, or approved where the policy asks nobody else.
+
+        :raises AccessError: without the right to review, or for one's own submission (four eyes)
+        """
+        self._check_can_review()
+        self.lock_for_update(allow_referencing=True)
+        for subject in self:
+            subject._check_internal_pending()
+        for subject in self:
+            round_number = subject.approval_id.round
+            asks_client = subject._get_policy().asks_client
+            subject._close_round("approved", {"method": "internal"})
+            if asks_client:
+                subject._present_to_client(round_number)
+            else:
+                subject._grant_approval()
+        return True
+
+    def action_internal_reject(self, reason=None):
+        """Send the work back to the team.
+
+        :param str reason: what has to change; without it a dialog asks for it
+        """
+        self._check_can_review()
+        if not reason:
+            return self._open_reason_dialog("internal_reject")
+        self.lock_for_update(allow_referencing=True)
+        for subject in self:
+            subject._check_internal_pending()
+        for subject in self:
+            subject._close_round("changes_requested", {"method": "internal", "comment": reason})
+            subject._on_changes_requested(reason)
+        return True
+
+    def action_approve_on_behalf(self):
+        """Open the dialog to record an approval that the client gave elsewhere.
+
+        :raises AccessError: without the right to do so
+        """
+        self.ensure_one()
+        self._check_on_behalf()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Approved by the Client Elsewhere"),
+            "res_model": "sale.approval.on.behalf",
+            "view_mode": "form",
+            "target": "new",
+            "context": {f"default_{self._approval_subject_field}": self.id},
+        }
+
+    def action_verify_evidence(self):
+        """Tell whether the evidence of the reviews is unbroken."""
+        self.ensure_one()
+        self.check_access("read")
+        broken = self._verify_evidence()
+        if broken:
+            message, kind = broken, "danger"
+        else:
+            message, kind = self.env._("All evidence is as it was recorded."), "success"
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {"title": self.env._("Evidence"), "message": message, "type": kind, "sticky": bool(broken)},
+        }
+
+    # -- the client's side, called by portal, dialog and cron -----------------------------------
+
+    def _approve(self, evidence):
+        """Record the client's approval of what was shown.
+
+        :param dict evidence: ``partner`` (res.partner who decides), ``method``, ``snapshot_hash`` that
+            was shown, ``signed_by``, ``signature`` (base64), ``consent``, ``comment``, ``ip_address``,
+            ``user_agent``; for approvals elsewhere also ``proof`` (ir.attachment) and ``approved_on``
+        :raises UserError: when nothing waits for the client, or something else was shown
+        """
+        self.ensure_one()
+        self._lock_for_decision(evidence)
+        approval = self.approval_id
+        approval._note_recipient(evidence.get("partner"), "approved")
+        if not approval._is_satisfied(self._get_policy()):
+            return approval
+        self._close_round("approved", evidence)
+        self._grant_approval()
+        return approval
+
+    def _request_changes(self, evidence):
+        """Record that the client asks for changes; ``evidence['comment']`` says which.
+
+        :raises UserError: without a reason, when nothing waits for the client, or something else was shown
+        """
+        self.ensure_one()
+        if not (evidence.get("comment") or "").strip():
+            raise UserError(self.env._("Please say what should change, so that the team can act on it."))
+        self._lock_for_decision(evidence)
+        approval = self.approval_id
+        approval._note_recipient(evidence.get("partner"), "changes_requested")
+        self._close_round("changes_requested", evidence)
+        self._on_changes_requested(evidence["comment"], evidence.get("partner"))
+        return approval
+
+    def _is_snapshot_current(self):
+        """Whether what waits for a decision still is what was submitted."""
+        self.ensure_one()
+        approval = self.sudo().approval_id
+        return bool(approval) and approval.snapshot_hash == approval._hash_text(self.sudo()._get_snapshot())
+
+    def _renew_round(self):
+        """Replace an open client round whose content changed by a new round of the same people."""
+        self.ensure_one()
+        subject = self.sudo()
+        subject.lock_for_update(allow_referencing=True)
+        approval = subject.approval_id
+        if not approval or approval.kind != "client" or subject._is_snapshot_current():
+            return approval
+        subject._close_round("superseded", {"method": "system"}, revoke=False)
+        return subject._present_to_client(approval.round + 1)
+
+    def _lock_for_decision(self, evidence):
+        self.lock_for_update(allow_referencing=True)
+        approval = self.approval_id
+        if self.state != "submitted" or not approval or approval.kind != "client":
+            raise UserError(
+                self.env._("%(subject)s does not wait for a decision any more.", subject=self.display_name)
+            )
+        if evidence.get("snapshot_hash") != approval.snapshot_hash or not self._is_snapshot_current():
+            raise UserError(
+                self.env._(
+                    "%(subject)s changed since you opened it. Please look at the new version.",
+                    subject=self.display_name,
+                )
+            )
+
+    # -- rounds ----------------------------------------------------------------------------------
+
+    def _open_round(self, number):
+        self.ensure_one()
+        policy = self._get_policy()
+        if not policy.internal_review:
+            return self._present_to_client(number)
+        approval = self._create_approval("internal", number)
+        self._set_review_state("internal_review")
+        self._plan_internal_review()
+        return approval
+
+    def _present_to_client(self, number):
+        """Open the client's round and mail each approver a personal link.
+
+        :raises UserError: when there is no approver, or one without e-mail address
+        """
+        self.ensure_one()
+        approvers = self._get_policy().approvers
+        if not approvers:
+            raise UserError(
+                self.env._(
+                    "Nobody is named to approve %(subject)s. Choose the approvers on the order.",
+                    subject=self.display_name,
+                )
+            )
+        mute = approvers.filtered(lambda partner: not partner.email)
+        if mute:
+            raise UserError(
+                self.env._(
+                    "%(names)s cannot be asked to approve: the e-mail address is missing.",
+                    names=", ".join(mute.mapped("display_name")),
+                )
+            )
+        approval = self._create_approval("client", number)
+        self._set_review_state("submitted")
+        recipients = approval._invite(approvers)
+        self._post_review_note(
+            self.env._(
+                "Submitted for approval to %(names)s (round %(round)s, answer due %(date)s).",
+                names=", ".join(recipients.partner_id.mapped("display_name")),
+                round=number,
+                date=fields.Date.to_string(approval.due_date),
+            )
+        )
+        return approval
+
+    def _create_approval(self, kind, number):
+        self.ensure_one()
+        snapshot = self.sudo()._get_snapshot()
+        return (
+            self.env["sale.approval"]
+            .sudo()
+            ._create_evidence(
+                {
+                    self._approval_subject_field: self.id,
+                    "kind": kind,
+                    "round": number,
+                    "snapshot": snapshot,
+                    "submitted_by": self.env.user.id,
+                    "due_date": self._get_policy().due_date if kind == "client" else False,
+                }
+            )
+        )
+
+    def _close_round(self, decision, evidence, revoke=True):
+        self.ensure_one()
+        approval = self.sudo().approval_id
+        values = dict(evidence)
+        values.setdefault("partner", self.env.user.partner_id)
+        approval._decide(decision, values)
+        if revoke and decision != "approved":
+            approval.recipient_ids._write_protected({"revoked": True})
+        self._close_review_activities()
+
+    def _grant_approval(self):
+        self._set_review_state("approved")
+        self._after_approval()
+
+    def _set_review_state(self, state):
+        self.sudo()._write_protected({"state": state})
+
+    def _on_changes_requested(self, reason, partner=None):
+        self.ensure_one()
+        self._set_review_state("changes_requested")
+        name = (partner or self.env.user.partner_id).display_name
+        note = self.env._("%(name)s asks for changes: %(reason)s", name=name, reason=reason)
+        self._post_review_note(note, partner)
+        manager = self._get_project_manager()
+        if manager:
+            self.sudo().activity_schedule(
+                "mail.mail_activity_data_todo",
+                user_id=manager.id,
+                summary=self.env._("Changes requested on %(subject)s", subject=self.name),
+                note=reason,
+            )
+
+    def _post_review_note(self, body, partner=None):
+        """Write a note into the chatter; in the portal nobody but the system may post."""
+        author = partner or self.env.user.partner_id
+        self.sudo().message_post(body=body, author_id=author.id, subtype_xmlid="mail.mt_note")
+
+    def _plan_internal_review(self):
+        group = self.env.ref(REVIEWER_GROUP)
+        for subject in self.sudo():
+            reviewers = group.all_user_ids.filtered(
+                lambda user, subject=subject: user != self.env.user and subject.company_id in user.company_ids
+            )
+            if not reviewers:
+                raise UserError(
+                    self.env._("Nobody but you may review inside. Give a second person the right to review milestones.")
+                )
+            subject.activity_schedule(
+                "milestone_billing.mail_activity_internal_review",
+                user_id=reviewers[0].id,
+                summary=self.env._("Review %(subject)s", subject=subject.name),
+            )
+
+    def _close_review_activities(self):
+        self.sudo().activity_unlink(["milestone_billing.mail_activity_internal_review"])
+
+    def _open_reason_dialog(self, purpose):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Reason"),
+            "res_model": "sale.approval.reason",
+            "view_mode": "form",
+            "target": "new",
+            "context": {f"default_{self._approval_subject_field}": self.id, "default_purpose": purpose},
+        }
+
+    # -- rights ------------------------------------------------------------------------------------
+
+    def _check_pending(self, message):
+        if self.state not in ("internal_review", "submitted") or not self.approval_id:
+            raise UserError(message)
+
+    def _check_internal_pending(self):
+        if self.state != "internal_review" or self.approval_id.kind != "internal":
+            raise UserError(
+                self.env._("%(subject)s does not wait for an internal review.", subject=self.display_name)
+            )
+        if self.sudo().approval_id.submitted_by == self.env.user:
+            raise AccessError(
+                self.env._(
+                    "You submitted %(subject)s yourself: somebody else has to review it.", subject=self.display_name
+                )
+            )
+        if not self._is_snapshot_current():
+            raise UserError(
+                self.env._(
+                    "%(subject)s changed since it was submitted: withdraw it and submit it again.",
+                    subject=self.display_name,
+                )
+            )
+
+    def _check_can_review(self):
+        if not self.env.user.has_group(REVIEWER_GROUP):
+            raise AccessError(self.env._("Only internal reviewers may decide an internal review."))
+        self.check_access("read")
+
+    def _check_on_behalf(self):
+        if not self.env.user.has_group(ON_BEHALF_GROUP):
+            raise AccessError(self.env._("You are not allowed to record an approval on behalf of the client."))
+        self.check_access("write")
+
+    # -- evidence ----------------------------------------------------------------------------------
+
+    def _verify_evidence(self):
+        """Recompute the chain of the reviews.
+
+        :return: what is wrong with the first broken link, or an empty string
+        """
+        self.ensure_one()
+        return self.sudo().order_id._verify_contract() or self.sudo().approval_ids._verify_chain(self)
+
+    def _get_chain_anchor(self):
+        """Return the hash that the first link refers to: that of the agreed contract."""
+        return self.order_id.milestone_contract_hash or ""
+
+    # -- hooks ---------------------------------------------------------------------------------------
+
+    def _get_policy(self):
+        """Return the :class:`ApprovalPolicy` that rules the next decision."""
+        raise NotImplementedError
+
+    def _get_snapshot(self):
+        """Return the canonical JSON text of what is decided on."""
+        raise NotImplementedError
+
+    def _check_can_deliver(self):
+        raise NotImplementedError
+
+    def _check_can_submit(self):
+        """:raises UserError: with the list of what is missing"""
+
+    def _get_project_manager(self):
+        raise NotImplementedError
+
+    def _after_approval(self):
+        """What follows from an approval; must not be able to fail for reasons of the accounts."""

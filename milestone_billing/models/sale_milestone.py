@@ -1,0 +1,411 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+MILESTONE_STATES = [
+    ("draft", "Planned"),
+    ("in_progress", "In Progress"),
+    ("internal_review", "Internal Review"),
+    ("submitted", "With the Client"),
+    ("changes_requested", "Changes Requested"),
+    ("approved", "Approved"),
+    ("cancelled", "Cancelled"),
+]
+BILLING_STATES = [
+    ("not_due", "Not Due"),
+    ("to_invoice", "To Invoice"),
+    ("draft", "Draft Invoice"),
+    ("invoiced", "Invoiced"),
+    ("partial", "Partially Paid"),
+    ("paid", "Paid"),
+    ("credited", "Credited"),
+]
+# Amounts are the business of sales, accounting and whoever leads projects, not of every employee.
+AMOUNT_GROUPS = (
+    "sales_team.group_sale_salesman,account.group_account_invoice,account.group_account_readonly,"
+    "project.group_project_manager,milestone_billing.group_internal_reviewer"
+)
+# What the client is asked to approve: it rests while a review is open.
+SCOPE_FIELDS = frozenset({"name", "description", "contract_date", "order_id", "deliverable_ids", "order_line_ids"})
+
+
+class SaleMilestone(models.Model):
+    """A billing milestone: one agreed outcome of a sales order, with its amount.
+
+    It is a gate on its order lines: they become invoiceable when the milestone is approved, and
+    not before. Amounts are in the currency of the order, percentages are 0–100.
+    """
+
+    _name = "sale.milestone"
+    _description = "Billing Milestone"
+    _inherit = [
+        "sale.milestone.protected.mixin",
+        "sale.approval.mixin",
+        "portal.mixin",
+        "mail.thread",
+        "mail.activity.mixin",
+    ]
+    _order = "order_id desc, sequence, id"
+    _check_company_auto = True
+    _mail_post_access = "read"
+
+    _protected_fields = frozenset(
+        {
+            "state",
+            "billing_state",
+            "billing_round",
+            "project_milestone_id",
+            "approved_on",
+            "approved_by_id",
+            "approval_ids",
+            "accepted_approval_id",
+            "invoice_queued_on",
+            "invoice_error",
+            "invoice_line_ids",
+            "access_token",
+        }
+    )
+
+    order_id = fields.Many2one("sale.order", string="Order", required=True, index=True, ondelete="cascade")
+    name = fields.Char(required=True, tracking=True)
+    sequence = fields.Integer(default=10)
+    description = fields.Html(string="Scope", help="What the client gets; part of what is approved.")
+    contract_date = fields.Date(tracking=True, help="Day by which the milestone is due by contract.")
+    state = fields.Selection(
+        MILESTONE_STATES, default="draft", required=True, readonly=True, copy=False, index=True, tracking=True
+    )
+    active = fields.Boolean(default=True)
+
+    company_id = fields.Many2one(related="order_id.company_id", store=True, index=True, precompute=True)
+    currency_id = fields.Many2one(related="order_id.currency_id", store=True, precompute=True)
+    partner_id = fields.Many2one(
+        related="order_id.partner_id", string="Customer", store=True, index=True, precompute=True
+    )
+    user_id = fields.Many2one(related="order_id.user_id", string="Salesperson", store=True, precompute=True)
+    order_state = fields.Selection(related="order_id.state", string="Order Status", store=True)
+
+    product_id = fields.Many2one(
+        "product.product",
+        string="Product",
+        compute="_compute_product_id",
+        store=True,
+        readonly=False,
+        precompute=True,
+        check_company=True,
+        domain=[("sale_ok", "=", True)],
+        help="Product of the order line made for this milestone; taxes and income account come from it.",
+    )
+    order_line_ids = fields.One2many(
+        "sale.order.line",
+        "billing_milestone_id",
+        string="Order Lines",
+        domain=[("display_type", "=", False)],
+        copy=False,
+    )
+    amount_untaxed = fields.Monetary(
+        string="Untaxed Amount",
+        compute="_compute_amounts",
+        inverse="_inverse_amount_untaxed",
+        store=True,
+        readonly=False,
+        copy=False,
+        tracking=True,
+        groups=AMOUNT_GROUPS,
+    )
+    amount_tax = fields.Monetary(string="Taxes", compute="_compute_amounts", store=True, groups=AMOUNT_GROUPS)
+    amount_total = fields.Monetary(string="Total", compute="_compute_amounts", store=True, groups=AMOUNT_GROUPS)
+    percentage = fields.Float(
+        string="Share (%)",
+        compute="_compute_percentage",
+        digits=(16, 4),
+        groups=AMOUNT_GROUPS,
+        help="Share of the untaxed order amount, 0 to 100.",
+    )
+
+    deliverable_ids = fields.One2many("sale.milestone.deliverable", "milestone_id", string="Deliverables", copy=True)
+    deliverable_count = fields.Integer(compute="_compute_deliverable_count")
+
+    project_milestone_id = fields.Many2one(
+        "project.milestone", string="Project Milestone", readonly=True, copy=False, index=True, ondelete="set null"
+    )
+    project_id = fields.Many2one(
+        related="project_milestone_id.project_id", string="Project", store=True, index="btree_not_null"
+    )
+    is_late = fields.Boolean(compute="_compute_is_late", search="_search_is_late")
+
+    _project_milestone_unique = models.UniqueIndex(
+        "(project_milestone_id) WHERE project_milestone_id IS NOT NULL",
+        "A project milestone belongs to one billing milestone at most.",
+    )
+
+    @api.depends("order_id.company_id")
+    def _compute_product_id(self):
+        for milestone in self:
+            company = milestone.order_id.company_id or self.env.company
+            milestone.product_id = milestone.product_id or company._get_milestone_product()
+
+    @api.depends("order_line_ids.price_subtotal", "order_line_ids.price_total", "order_id.company_id")
+    def _compute_amounts(self):
+        """Amounts of the lines of a milestone taken together, as on an invoice of its own."""
+        AccountTax = self.env["account.tax"]
+        for milestone in self:
+            company = milestone.company_id or self.env.company
+            lines = milestone.order_line_ids.filtered(lambda line: not line.display_type)
+            base_lines = [line._prepare_base_line_for_taxes_computation() for line in lines]
+            AccountTax._add_tax_details_in_base_lines(base_lines, company)
+            AccountTax._round_base_lines_tax_details(base_lines, company)
+            totals = AccountTax._get_tax_totals_summary(
+                base_lines=base_lines, currency=milestone.currency_id or company.currency_id, company=company
+            )
+            milestone.amount_untaxed = totals["base_amount_currency"]
+            milestone.amount_tax = totals["tax_amount_currency"]
+            milestone.amount_total = totals["total_amount_currency"]
+
+    def _inverse_amount_untaxed(self):
+        """Make the order line of a new milestone, or set the price of its only line.
+
+        :raises UserError: when several lines share the amount
+        """
+        amounts = {milestone: milestone.amount_untaxed for milestone in self}
+        without_line = self.filtered(lambda milestone: not milestone.order_line_ids and amounts[milestone])
+        without_line._create_order_lines(amounts)
+        for milestone in self - without_line:
+            lines = milestone.order_line_ids
+            current = sum(lines.mapped("price_subtotal"))
+            if not lines or milestone.currency_id.compare_amounts(current, amounts[milestone]) == 0:
+                continue
+            if len(lines) > 1:
+                raise UserError(
+                    self.env._(
+                        "The amount of %(milestone)s is the sum of %(count)s order lines: change their prices "
+                        "in the order lines.",
+                        milestone=milestone.name,
+                        count=len(lines),
+                    )
+                )
+            lines._set_price_subtotal(amounts[milestone])
+
+    @api.depends("amount_untaxed", "order_id.amount_untaxed")
+    def _compute_percentage(self):
+        for milestone in self:
+            total = milestone.order_id.amount_untaxed
+            milestone.percentage = milestone.amount_untaxed / total * 100 if total else 0.0
+
+    @api.depends("deliverable_ids")
+    def _compute_deliverable_count(self):
+        for milestone in self:
+            milestone.deliverable_count = len(milestone.deliverable_ids)
+
+    @api.depends("contract_date", "state")
+    def _compute_is_late(self):
+        today = fields.Date.context_today(self)
+        for milestone in self:
+            milestone.is_late = bool(
+                milestone.contract_date
+                and milestone.contract_date < today
+                and milestone.state not in ("approved", "cancelled")
+            )
+
+    @api.model
+    def _search_is_late(self, operator, value):
+        if operator not in ("in", "not in"):
+            return NotImplemented
+        late = fields.Domain("contract_date", "<", fields.Date.context_today(self)) & fields.Domain(
+            "state", "not in", ("approved", "cancelled")
+        )
+        return late if (True in value) == (operator == "in") else ~late
+
+    @api.depends("name", "order_id.name")
+    @api.depends_context("milestone_with_order")
+    def _compute_display_name(self):
+        for milestone in self:
+            if self.env.context.get("milestone_with_order") and milestone.order_id:
+                milestone.display_name = f"{milestone.order_id.sudo().name} – {milestone.name}"
+            else:
+                milestone.display_name = milestone.name
+
+    def _compute_access_url(self):
+        super()._compute_access_url()
+        for milestone in self:
+            milestone.access_url = f"/my/milestones/{milestone.id}"
+
+    @api.constrains("amount_untaxed")
+    def _check_amount_untaxed(self):
+        for milestone in self:
+            if milestone.currency_id.compare_amounts(milestone.amount_untaxed, 0.0) < 0:
+                raise ValidationError(
+                    self.env._(
+                        "The amount of %(milestone)s is negative. A milestone is an amount that the client pays; "
+                        "put the deduction into the milestone that it reduces.",
+                        milestone=milestone.name,
+                    )
+                )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        milestones = super().create(vals_list)
+        milestones._check_plan_open()
+        milestones.order_id._arrange_milestone_lines()
+        return milestones
+
+    def write(self, vals):
+        if SCOPE_FIELDS.intersection(vals):
+            self._check_scope_free()
+        if "order_id" in vals and any(milestone.order_id.id != vals["order_id"] for milestone in self):
+            raise UserError(self.env._("A milestone stays with its order. Plan a new one on the other order."))
+        if "product_id" in vals:
+            self._check_plan_open()
+        result = super().write(vals)
+        if "sequence" in vals or "name" in vals:
+            self.order_id._arrange_milestone_lines()
+        if "contract_date" in vals or "name" in vals:
+            self._sync_project_milestone()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_contract(self):
+        for milestone in self:
+            if milestone.approval_ids or milestone.sudo().invoice_line_ids:
+                raise UserError(
+                    self.env._(
+                        "%(milestone)s has been reviewed or invoiced: its evidence is kept. Cancel it instead.",
+                        milestone=milestone.name,
+                    )
+                )
+        self._check_plan_open()
+
+    def unlink(self):
+        orders = self.order_id
+        sections = self._get_all_lines().filtered("display_type")
+        generated = self.order_line_ids.filtered(lambda line: line.product_id == line.billing_milestone_id.product_id)
+        self._check_plan_open()
+        (self._get_all_lines() - sections - generated).billing_milestone_id = False
+        (sections + generated).unlink()
+        result = super().unlink()
+        orders._arrange_milestone_lines()
+        return result
+
+    def copy_data(self, default=None):
+        """Copy the plan, never a review: deliverables come without their evidence of work."""
+        return super().copy_data(default)
+
+    def action_start(self):
+        """Begin (or, after a request for changes, resume) the work on milestones of confirmed orders.
+
+        :raises UserError: when a milestone is not planned or its order not confirmed
+        """
+        self._check_can_deliver()
+        for milestone in self:
+            if milestone.state not in ("draft", "changes_requested"):
+                raise UserError(
+                    self.env._("%(milestone)s is not waiting to be started.", milestone=milestone.display_name)
+                )
+            if milestone.order_state != "sale":
+                raise UserError(
+                    self.env._(
+                        "%(milestone)s is part of a quotation. Work starts once the order is confirmed.",
+                        milestone=milestone.display_name,
+                    )
+                )
+        self._write_protected({"state": "in_progress"})
+
+    def action_view_order(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "sale.order",
+            "res_id": self.order_id.id,
+            "view_mode": "form",
+        }
+
+    def action_view_tasks(self):
+        """Open the tasks of the linked project milestone."""
+        self.ensure_one()
+        return self.project_milestone_id.action_view_tasks()
+
+    def _get_all_lines(self):
+        """Return the order lines of the milestones, their sections and notes included."""
+        return self.env["sale.order.line"].search([("billing_milestone_id", "in", self.ids)])
+
+    def _create_order_lines(self, amounts):
+        """Make one order line per milestone.
+
+        :param dict amounts: untaxed amount by milestone, in the currency of its order
+        :raises UserError: when no product is known, or a price cannot express the amount
+        """
+        self._check_plan_open()
+        for milestone in self:
+            if not milestone.product_id:
+                raise UserError(
+                    self.env._(
+                        "Choose a product for %(milestone)s, or a milestone product in the settings: "
+                        "taxes and income account come from it.",
+                        milestone=milestone.name,
+                    )
+                )
+        lines = self.env["sale.order.line"].create(
+            [
+                {
+                    "order_id": milestone.order_id.id,
+                    "billing_milestone_id": milestone.id,
+                    "product_id": milestone.product_id.id,
+                    "name": milestone.name,
+                    "product_uom_qty": 1.0,
+                    "price_unit": amounts[milestone],
+                    # 0: a price set through the ORM is otherwise reset to the pricelist's later on
+                    "technical_price_unit": 0.0,
+                    "discount": 0.0,
+                }
+                for milestone in self
+            ]
+        )
+        for line in lines:
+            line._set_price_subtotal(amounts[line.billing_milestone_id])
+
+    def _check_plan_open(self):
+        """:raises UserError: when the order of a milestone is confirmed, that is, agreed"""
+        for milestone in self:
+            if milestone.order_id.state == "sale":
+                raise UserError(
+                    self.env._(
+                        "The milestone plan of %(order)s is agreed with the client and cannot be changed by one side. "
+                        "Agree on a change with the client and put it on an order of its own.",
+                        order=milestone.order_id.name,
+                    )
+                )
+
+    def _check_scope_free(self):
+        """:raises UserError: while the milestone is under review, or once it is approved"""
+        for milestone in self:
+            if milestone.state in ("internal_review", "submitted"):
+                raise UserError(
+                    self.env._(
+                        "%(milestone)s is under review: what is reviewed cannot change. Withdraw it first.",
+                        milestone=milestone.name,
+                    )
+                )
+            if milestone.state == "approved":
+                raise UserError(
+                    self.env._("%(milestone)s is approved: what was approved is kept.", milestone=milestone.name)
+                )
+
+    def _check_can_deliver(self):
+        """Work is started and presented by project users and salespeople who may write the milestone.
+
+        :raises AccessError: for everybody else
+        """
+        self.check_access("write")
+
+    def _get_project_manager(self):
+        """Return the user who is responsible for the delivery (may be empty)."""
+        self.ensure_one()
+        milestone = self.sudo()
+        return milestone.project_id.user_id or milestone.user_id
+
+    def _sync_project_milestone(self):
+        """Let the linked project milestones follow names and contract dates."""
+        for milestone in self.sudo().filtered("project_milestone_id"):
+            native = milestone.project_milestone_id
+            values = {"name": milestone.name, "deadline": milestone.contract_date}
+            values = {name: value for name, value in values.items() if native[name] != value}
+            if values:
+                native.write(values)

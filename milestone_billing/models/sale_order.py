@@ -1,0 +1,396 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Command
+
+from .res_company import INVOICE_POLICIES
+from .sale_approval_mixin import ApprovalPolicy
+
+PROTECTED_FIELDS = frozenset({"milestone_contract", "milestone_contract_hash"})
+# Terms of a confirmed milestone contract, and who they were agreed with.
+FROZEN_FIELDS = frozenset({"partner_id", "company_id", "currency_id", "pricelist_id"})
+POLICY_FIELDS = frozenset(
+    {
+        "milestone_internal_review",
+        "milestone_client_approval",
+        "milestone_approval_rule",
+        "milestone_approver_ids",
+        "milestone_review_days",
+        "milestone_invoice_policy",
+    }
+)
+
+
+class SaleOrder(models.Model):
+    _inherit = "sale.order"
+
+    milestone_ids = fields.One2many("sale.milestone", "order_id", string="Milestones", copy=True)
+    milestone_count = fields.Integer(compute="_compute_milestone_count")
+    milestone_planned_amount = fields.Monetary(
+        string="Planned", compute="_compute_milestone_amounts", help="Untaxed amount of all milestones."
+    )
+    milestone_unplanned_amount = fields.Monetary(
+        string="Not Planned Yet",
+        compute="_compute_milestone_amounts",
+        help="Untaxed amount of order lines that belong to no milestone; they are invoiced as usual.",
+    )
+
+    milestone_internal_review = fields.Boolean(
+        string="Internal Review", compute="_compute_milestone_policy", store=True, readonly=False, precompute=True
+    )
+    milestone_client_approval = fields.Boolean(
+        string="Client Approval", compute="_compute_milestone_policy", store=True, readonly=False, precompute=True
+    )
+    milestone_approval_rule = fields.Selection(
+        [("any", "Any of the approvers")],
+        string="Approval Rule",
+        default="any",
+        required=True,
+        help="How many of the approvers have to approve.",
+    )
+    milestone_approver_ids = fields.Many2many(
+        "res.partner",
+        "sale_order_milestone_approver_rel",
+        string="Approvers",
+        compute="_compute_milestone_approver_ids",
+        store=True,
+        readonly=False,
+        help="Contacts of the client who may approve milestones.",
+    )
+    milestone_review_days = fields.Integer(
+        string="Review Period (days)",
+        compute="_compute_milestone_policy",
+        store=True,
+        readonly=False,
+        precompute=True,
+    )
+    milestone_invoice_policy = fields.Selection(
+        INVOICE_POLICIES,
+        string="On Approval",
+        compute="_compute_milestone_policy",
+        store=True,
+        readonly=False,
+        precompute=True,
+    )
+    milestone_create_project = fields.Boolean(
+        string="Create a Project",
+        compute="_compute_milestone_policy",
+        store=True,
+        readonly=False,
+        precompute=True,
+        help="Create a project on confirmation when neither the order nor its products bring one.",
+    )
+    milestone_contract = fields.Text(string="Agreed Contract", readonly=True, copy=False, groups="base.group_system")
+    milestone_contract_hash = fields.Char(string="Contract Hash", readonly=True, copy=False)
+
+    _milestone_review_days_positive = models.Constraint(
+        "CHECK(milestone_review_days > 0)", "The review period is at least one day."
+    )
+
+    @api.depends("milestone_ids")
+    def _compute_milestone_count(self):
+        for order in self:
+            order.milestone_count = len(order.milestone_ids)
+
+    @api.depends("order_line.price_subtotal", "order_line.billing_milestone_id")
+    def _compute_milestone_amounts(self):
+        for order in self:
+            lines = order.order_line.filtered(lambda line: not line.display_type and not line.is_downpayment)
+            planned = lines.filtered("billing_milestone_id")
+            order.milestone_planned_amount = sum(planned.mapped("price_subtotal"))
+            order.milestone_unplanned_amount = sum((lines - planned).mapped("price_subtotal"))
+
+    @api.depends("company_id")
+    def _compute_milestone_policy(self):
+        for order in self.filtered(lambda order: not order.milestone_contract_hash):
+            company = order.company_id or self.env.company
+            order.milestone_internal_review = company.milestone_internal_review
+            order.milestone_client_approval = company.milestone_client_approval
+            order.milestone_review_days = company.milestone_review_days
+            order.milestone_invoice_policy = company.milestone_invoice_policy
+            order.milestone_create_project = company.milestone_create_project
+
+    @api.depends("partner_id")
+    def _compute_milestone_approver_ids(self):
+        for order in self.filtered(lambda order: not order.milestone_contract_hash):
+            order.milestone_approver_ids = order.partner_id
+
+    @api.constrains("milestone_internal_review", "milestone_client_approval")
+    def _check_milestone_approval(self):
+        for order in self:
+            if not (order.milestone_internal_review or order.milestone_client_approval):
+                raise ValidationError(
+                    self.env._("Somebody has to approve a milestone: keep the client approval or the internal review.")
+                )
+
+    @api.constrains("milestone_approver_ids", "partner_id")
+    def _check_milestone_approvers(self):
+        for order in self:
+            family = order.partner_id.commercial_partner_id
+            strangers = order.milestone_approver_ids.filtered(
+                lambda partner, family=family: partner.commercial_partner_id != family
+            )
+            if strangers:
+                raise ValidationError(
+                    self.env._(
+                        "%(names)s: only contacts of %(customer)s can approve its milestones.",
+                        names=", ".join(strangers.mapped("display_name")),
+                        customer=family.display_name,
+                    )
+                )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            self._refuse_milestone_evidence(vals)
+        clean = {
+            key: value
+            for key, value in self.env.context.items()
+            if key.removeprefix("default_") not in PROTECTED_FIELDS
+        }
+        return super(SaleOrder, self.with_context(clean)).create(vals_list)  # pylint: disable=context-overridden
+
+    def write(self, vals):
+        self._refuse_milestone_evidence(vals)
+        contracts = self.filtered(lambda order: order.state == "sale" and order.milestone_ids)
+        contracts._check_frozen(vals)
+        return super().write(vals)
+
+    def _refuse_milestone_evidence(self, vals):
+        if PROTECTED_FIELDS.intersection(vals):
+            raise AccessError(self.env._("The agreed contract is recorded by the confirmation and cannot be changed."))
+
+    def _check_frozen(self, vals):
+        """:raises UserError: when ``vals`` changes what a confirmed milestone contract is about"""
+        for order in self:
+            changed = [name for name in FROZEN_FIELDS.intersection(vals) if order[name].id != vals[name]]
+            if changed:
+                labels = ", ".join(sorted(order._fields[name]._description_string(self.env) for name in changed))
+                raise UserError(
+                    self.env._(
+                        "%(order)s is agreed with the client: %(fields)s cannot change any more. "
+                        "Agree on a change with the client and put it on an order of its own.",
+                        order=order.name,
+                        fields=labels,
+                    )
+                )
+        if self and POLICY_FIELDS.intersection(vals) and not self.env.user.has_group("sales_team.group_sale_manager"):
+            raise AccessError(self.env._("Only sales administrators change who approves a confirmed contract."))
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_milestone_evidence(self):
+        if self.milestone_ids.approval_ids or self.milestone_ids.sudo().invoice_line_ids:
+            raise UserError(
+                self.env._("Orders with reviewed or invoiced milestones are evidence and cannot be deleted.")
+            )
+
+    def copy(self, default=None):
+        """Copy the plan and put the copied lines under the copied milestones."""
+        copies = super().copy(default)
+        for order, new_order in zip(self, copies, strict=True):
+            if order.milestone_ids and new_order.milestone_ids:
+                order._copy_milestone_lines(new_order)
+        return copies
+
+    def _copy_milestone_lines(self, new_order):
+        # copies are created in the order of the originals
+        lines = dict(zip(self._get_copiable_order_lines(), new_order.order_line.sorted("id"), strict=True))
+        milestones = zip(self.milestone_ids, new_order.milestone_ids.sorted("id"), strict=True)
+        for milestone, new_milestone in milestones:
+            copied = [new for old, new in lines.items() if old.billing_milestone_id == milestone]
+            self.env["sale.order.line"].union(*copied).billing_milestone_id = new_milestone
+
+    # -- confirmation and cancellation -------------------------------------------------------------
+
+    def _confirmation_error_message(self):
+        return super()._confirmation_error_message() or self._get_plan_error()
+
+    def _get_plan_error(self):
+        """Return why the milestone plan cannot be agreed on as it is, or False."""
+        self.ensure_one()
+        for milestone in self.milestone_ids:
+            if not milestone.order_line_ids or milestone.currency_id.compare_amounts(
+                sum(milestone.order_line_ids.mapped("price_subtotal")), 0.0
+            ) <= 0:
+                return self.env._(
+                    "%(milestone)s has no amount. Give it one, or remove it from the plan. "
+                    "Not planned yet: %(remainder)s.",
+                    milestone=milestone.name,
+                    remainder=self.currency_id.format(self.milestone_unplanned_amount),
+                )
+        if self.milestone_ids and self.currency_id.compare_amounts(self.milestone_unplanned_amount, 0.0) < 0:
+            return self.env._(
+                "The plan exceeds the order by %(excess)s: put the discount lines under milestones.",
+                excess=self.currency_id.format(-self.milestone_unplanned_amount),
+            )
+        return False
+
+    def _action_confirm(self):
+        result = super()._action_confirm()
+        contracts = self.filtered("milestone_ids")
+        for order in contracts:
+            order._agree_contract()
+        contracts._link_project_milestones()
+        return result
+
+    def action_draft(self):
+        result = super().action_draft()
+        drafts = self.filtered(lambda order: order.state == "draft")
+        drafts.milestone_ids.filtered(lambda milestone: milestone.state == "cancelled")._write_protected(
+            {"state": "draft"}
+        )
+        return result
+
+    def _action_cancel(self):
+        milestones = self.milestone_ids
+        unbilled = milestones.filtered(lambda milestone: milestone.billing_state in ("to_invoice", "draft"))
+        if unbilled:
+            raise UserError(
+                self.env._(
+                    "%(milestones)s: approved by the client and not invoiced. Invoice them, or let an accountant "
+                    "take the approval back, before you cancel the order.",
+                    milestones=", ".join(unbilled.mapped("display_name")),
+                )
+            )
+        result = super()._action_cancel()
+        for milestone in milestones.filtered(lambda milestone: milestone.approval_id):
+            milestone._close_round("withdrawn", {"method": "internal"})
+        milestones.filtered(lambda milestone: milestone.state != "approved")._write_protected({"state": "cancelled"})
+        return result
+
+    # -- contract -------------------------------------------------------------------------------------
+
+    def _agree_contract(self):
+        """Keep what was agreed on; its hash anchors the evidence of all reviews."""
+        self.ensure_one()
+        if self.milestone_contract_hash and self.milestone_ids.approval_ids:
+            return  # confirmed again: the evidence so far refers to the first agreement
+        Approval = self.env["sale.approval"]
+        contract = Approval._dump_canonical(self.sudo()._prepare_contract_values())
+        super().write({"milestone_contract": contract, "milestone_contract_hash": Approval._hash_text(contract)})
+
+    def _prepare_contract_values(self):
+        self.ensure_one()
+        signature = self.with_context(bin_size=False).signature
+        return {
+            "type": "contract",
+            "order": self.name,
+            "id": self.id,
+            "company": self.company_id.id,
+            "customer": self.partner_id.commercial_partner_id.id,
+            "currency": self.currency_id.name,
+            "untaxed": f"{self.amount_untaxed:.{self.currency_id.decimal_places}f}",
+            "total": f"{self.amount_total:.{self.currency_id.decimal_places}f}",
+            "signed_by": self.signed_by or "",
+            "signed_on": fields.Datetime.to_string(self.signed_on) or "",
+            "signature": self.env["sale.approval"]._hash_text(signature.decode()) if signature else "",
+            "approvers": self.milestone_approver_ids.ids,
+            "milestones": [
+                {
+                    "id": milestone.id,
+                    "name": milestone.name,
+                    "contract_date": fields.Date.to_string(milestone.contract_date) or "",
+                    "untaxed": milestone._format_exact(milestone.amount_untaxed),
+                    "total": milestone._format_exact(milestone.amount_total),
+                }
+                for milestone in self.milestone_ids.sorted("id")
+            ],
+        }
+
+    def _verify_contract(self):
+        """Return what is wrong with the record of the agreed contract, or an empty string."""
+        self.ensure_one()
+        contract = self.sudo().milestone_contract
+        if contract and self.env["sale.approval"]._hash_text(contract) != self.milestone_contract_hash:
+            return self.env._("The agreed contract of %(order)s was altered.", order=self.name)
+        return ""
+
+    def _get_approval_policy(self):
+        """Return the :class:`ApprovalPolicy` of this contract, as of now."""
+        self.ensure_one()
+        return ApprovalPolicy(
+            internal_review=self.milestone_internal_review,
+            asks_client=self.milestone_client_approval,
+            rule=self.milestone_approval_rule,
+            approvers=self.milestone_approver_ids.filtered("active") or self.partner_id,
+            due_date=fields.Date.context_today(self) + timedelta(days=self.milestone_review_days),
+        )
+
+    # -- projects -------------------------------------------------------------------------------------
+
+    def _link_project_milestones(self):
+        """Link each milestone to a project milestone, in the order's project, with tasks."""
+        for order in self.sudo():
+            milestones = order.milestone_ids.filtered(lambda milestone: not milestone.project_milestone_id)
+            by_project = milestones.grouped(lambda milestone, order=order: order._get_milestone_project(milestone))
+            for project, project_milestones in by_project.items():
+                if project:
+                    project._link_billing_milestones(project_milestones)
+
+    def _get_milestone_project(self, milestone):
+        """Return the project of a milestone: of its lines, of the order, or a new one (may be empty)."""
+        self.ensure_one()
+        lines = milestone.order_line_ids
+        project = (lines.project_id or lines.product_id.with_company(self.company_id).project_id)[:1]
+        project = project or self.project_id or self.order_line.project_id[:1]
+        if not project and self.milestone_create_project:
+            line = self.milestone_ids.order_line_ids.sorted("sequence")[:1]
+            project = line.with_company(self.company_id)._timesheet_create_project()
+            self.project_id = project
+        return project
+
+    # -- layout ---------------------------------------------------------------------------------------
+
+    def _arrange_milestone_lines(self):
+        """Give each milestone a section, and put the sections behind the free lines.
+
+        A section reaches to the next one: a free line that follows a milestone would be shown, and
+        invoiced, under that milestone's name. Down payments come last, as in native orders.
+        """
+        for order in self.filtered("milestone_ids"):
+            order._ensure_milestone_sections()
+            lines = order.order_line.sorted(lambda line: (line.sequence, line._origin.id or 0))
+            by_milestone = lines.grouped("billing_milestone_id")
+            free = by_milestone.get(self.env["sale.milestone"], self.env["sale.order.line"])
+            advances = free.filtered("is_downpayment")
+            arranged = free - advances
+            for milestone in order.milestone_ids.sorted(lambda milestone: (milestone.sequence, milestone.id)):
+                arranged += by_milestone.get(milestone, self.env["sale.order.line"]).sorted(
+                    lambda line: line.display_type != "line_section"
+                )
+            for sequence, line in enumerate(arranged + advances, 1):
+                if line.sequence != sequence:
+                    line._write_sequence(sequence)
+
+    def _ensure_milestone_sections(self):
+        self.ensure_one()
+        lines = self.order_line.filtered("billing_milestone_id")
+        sections = lines.filtered(lambda line: line.display_type == "line_section")
+        filled = (lines - sections).filtered(lambda line: not line.display_type).billing_milestone_id
+        if self.state != "sale":
+            empty = sections.filtered(lambda line: line.billing_milestone_id not in filled)
+            sections -= empty
+            empty.unlink()
+        for section in sections:
+            if section.name != section.billing_milestone_id.name:
+                section.name = section.billing_milestone_id.name
+        self.env["sale.order.line"].create(
+            [
+                {
+                    "order_id": self.id,
+                    "display_type": "line_section",
+                    "name": milestone.name,
+                    "billing_milestone_id": milestone.id,
+                    "collapse_composition": True,
+                }
+                for milestone in filled - sections.billing_milestone_id
+            ]
+        )
+
+    def action_view_milestones(self):
+        """Open the milestones of these orders."""
+        action = self.env["ir.actions.act_window"]._for_xml_id("milestone_billing.sale_milestone_action")
+        action["domain"] = [("order_id", "in", self.ids)]
+        action["context"] = {"default_order_id": self.id} if len(self) == 1 else {}
+        return action

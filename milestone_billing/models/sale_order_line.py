@@ -1,0 +1,272 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import float_is_zero
+
+# What a confirmed milestone is worth and consists of.
+FROZEN_FIELDS = frozenset(
+    {
+        "order_id",
+        "billing_milestone_id",
+        "display_type",
+        "is_downpayment",
+        "product_id",
+        "product_uom_id",
+        "product_uom_qty",
+        "price_unit",
+        "technical_price_unit",
+        "discount",
+        "tax_ids",
+        "currency_id",
+        "extra_tax_data",
+        "qty_delivered",
+        "invoice_lines",
+    }
+)
+
+
+class SaleOrderLine(models.Model):
+    """The gate: lines of a billing milestone are invoiceable once it is approved, and wholly then."""
+
+    _inherit = "sale.order.line"
+
+    billing_milestone_id = fields.Many2one(
+        "sale.milestone",
+        string="Milestone",
+        index="btree_not_null",
+        ondelete="restrict",
+        copy=False,
+        domain="[('order_id', '=', order_id)]",
+        help="The line is invoiced when this milestone is approved.",
+    )
+
+    @api.constrains("billing_milestone_id", "order_id")
+    def _check_billing_milestone(self):
+        for line in self.filtered("billing_milestone_id"):
+            if line.billing_milestone_id.order_id != line.order_id:
+                raise UserError(
+                    self.env._(
+                        "%(milestone)s belongs to another order.", milestone=line.billing_milestone_id.display_name
+                    )
+                )
+            if line.is_downpayment:
+                raise UserError(self.env._("A down payment belongs to no milestone."))
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        lines = super().create(vals_list)
+        gated = lines.filtered(lambda line: line.billing_milestone_id and not line.display_type)
+        gated.billing_milestone_id._check_plan_open()
+        lines.order_id._arrange_milestone_lines()
+        return lines
+
+    def write(self, vals):
+        self._check_frozen(vals)
+        result = super().write(vals)
+        if "billing_milestone_id" in vals or "sequence" in vals:
+            self.order_id._arrange_milestone_lines()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_agreed(self):
+        self.filtered(lambda line: line.state == "sale").billing_milestone_id._check_plan_open()
+
+    def unlink(self):
+        orders = self.order_id.filtered("milestone_ids")
+        result = super().unlink()
+        orders._arrange_milestone_lines()
+        return result
+
+    def _check_frozen(self, vals):
+        """:raises UserError: when ``vals`` changes the amount or the membership of an agreed milestone line"""
+        names = FROZEN_FIELDS.intersection(vals)
+        if not names:
+            return
+        joins = self.env["sale.milestone"].browse(vals.get("billing_milestone_id") or [])
+        for line in self.filtered(lambda line: line.state == "sale"):
+            if not line.billing_milestone_id and not joins:
+                continue
+            changed = [name for name in names if line._is_changed_by(name, vals[name])]
+            if changed:
+                (line.billing_milestone_id or joins)._check_plan_open()
+
+    def _is_changed_by(self, name, value):
+        self.ensure_one()
+        record = self.new({name: value}, origin=self)
+        return record[name] != self[name] if not self._fields[name].relational else (
+            record[name]._origin != self[name] if self._fields[name].type == "many2one"
+            else set(record[name]._origin.ids) != set(self[name].ids)
+        )
+
+    def _write_sequence(self, sequence):
+        """Write the sequence without another round of arranging."""
+        return super().write({"sequence": sequence})
+
+    # -- the gate -----------------------------------------------------------------------------------
+
+    @api.depends(
+        "billing_milestone_id.state",
+        "billing_milestone_id.on_hold",
+        "billing_milestone_id.billing_round",
+        "invoice_lines.parent_state",
+        "invoice_lines.price_subtotal",
+    )
+    def _compute_qty_to_invoice(self):
+        super()._compute_qty_to_invoice()
+        for line in self:
+            if line.billing_milestone_id and not line.display_type:
+                line.qty_to_invoice = line._get_milestone_qty_to_invoice()
+
+    def _get_milestone_qty_to_invoice(self):
+        """Return the whole quantity when the gate is open and nothing bills it, else 0.
+
+        After a credit note, and the decision to bill again, it is the quantity that was credited; a
+        credit by price alone leaves no quantity and is billed as one (see ``_prepare_invoice_line``).
+        """
+        self.ensure_one()
+        if self.state != "sale" or not self.billing_milestone_id._is_gate_open() or self._get_current_billing():
+            return 0.0
+        if self.billing_milestone_id.billing_round == 1:
+            return self.product_uom_qty - self.qty_invoiced
+        if self.currency_id.is_zero(self._get_unbilled_subtotal()):
+            return 0.0
+        quantity = self.product_uom_qty - self.qty_invoiced
+        return quantity or self.product_uom_qty
+
+    def _get_current_billing(self):
+        """Return the live invoice lines that bill this line in the milestone's present billing round."""
+        self.ensure_one()
+        billing_round = self.billing_milestone_id.billing_round
+        return self.invoice_lines.filtered(
+            lambda line: line.parent_state != "cancel" and line._get_billing_round() == billing_round
+        )
+
+    def _get_unbilled_subtotal(self):
+        """Return the untaxed amount of the line less its live invoices plus its credit notes."""
+        self.ensure_one()
+        live = self.invoice_lines.filtered(lambda line: line.parent_state != "cancel")
+        return self.price_subtotal - sum(line._get_milestone_sign() * line.price_subtotal for line in live)
+
+    @api.depends("billing_milestone_id.state")
+    def _compute_qty_delivered(self):
+        super()._compute_qty_delivered()
+
+    def _prepare_qty_delivered(self):
+        """An approved milestone is delivered; goods and expenses keep their own evidence of delivery."""
+        gated = self.filtered(
+            lambda line: line.billing_milestone_id
+            and not line.display_type
+            and line.qty_delivered_method not in ("stock_move", "analytic")
+        )
+        delivered = super(SaleOrderLine, self - gated)._prepare_qty_delivered()
+        for line in gated:
+            delivered[line] = line.product_uom_qty if line._is_milestone_approved() else 0.0
+        return delivered
+
+    def _is_milestone_approved(self):
+        """Whether the milestone is approved, or was at the date of an accrual."""
+        self.ensure_one()
+        milestone = self.billing_milestone_id
+        if milestone.state != "approved":
+            return False
+        accrual_date = self.env.context.get("accrual_entry_date")
+        if not accrual_date or not milestone.approved_on:
+            return True
+        return milestone.approved_on.date() <= fields.Date.to_date(accrual_date)
+
+    @api.depends("billing_milestone_id.state", "qty_to_invoice")
+    def _compute_invoice_status(self):
+        super()._compute_invoice_status()
+        for line in self:
+            milestone = line.billing_milestone_id
+            if milestone and line.invoice_status == "upselling":
+                line.invoice_status = "invoiced" if line.qty_invoiced >= line.product_uom_qty else "no"
+
+    @api.depends(
+        "billing_milestone_id.state", "billing_milestone_id.on_hold", "billing_milestone_id.billing_round",
+        "invoice_lines.parent_state", "price_subtotal",
+    )
+    def _compute_untaxed_amount_to_invoice(self):
+        super()._compute_untaxed_amount_to_invoice()
+        for line in self:
+            if line.billing_milestone_id and not line.display_type:
+                line.untaxed_amount_to_invoice = line._get_due(line.price_subtotal - line.untaxed_amount_invoiced)
+
+    @api.depends(
+        "billing_milestone_id.state", "billing_milestone_id.on_hold", "billing_milestone_id.billing_round",
+        "invoice_lines.parent_state",
+    )
+    def _compute_amount_to_invoice(self):
+        super()._compute_amount_to_invoice()
+        for line in self:
+            if line.billing_milestone_id and not line.display_type:
+                line.amount_to_invoice = line._get_due(line.price_total - line.amount_invoiced)
+
+    def _get_due(self, amount):
+        """Return ``amount`` while the gate is open and the present billing is not posted, else 0."""
+        self.ensure_one()
+        if self.state != "sale" or not self.billing_milestone_id._is_gate_open():
+            return 0.0
+        posted = self._get_current_billing().filtered(lambda line: line.parent_state == "posted")
+        return 0.0 if posted else amount
+
+    def _prepare_invoice_line(self, **optional_values):
+        """Bill again exactly what was credited, whether by quantity or by price."""
+        values = super()._prepare_invoice_line(**optional_values)
+        milestone = self.billing_milestone_id
+        if not milestone or self.display_type or milestone.billing_round == 1 or not values.get("quantity"):
+            return values
+        if self.price_subtotal and not float_is_zero(self.product_uom_qty, precision_digits=6):
+            unbilled = self._get_unbilled_subtotal()
+            factor = unbilled / self.price_subtotal * self.product_uom_qty / values["quantity"]
+            if self.currency_id.compare_amounts(unbilled, self.price_subtotal) != 0:
+                values.update(price_unit=self.price_unit * factor, extra_tax_data=False)
+        return values
+
+    def _handle_milestones(self, project):
+        """Lines of billing milestones get their project milestones from the plan."""
+        if self.billing_milestone_id:
+            return None
+        return super()._handle_milestones(project)
+
+    # -- prices ---------------------------------------------------------------------------------------
+
+    def _set_price_subtotal(self, amount):
+        """Set the unit price so that the untaxed amount is ``amount``, whatever taxes are included.
+
+        :param float amount: in the currency of the order
+        :raises UserError: when no price gives exactly that amount
+        """
+        self.ensure_one()
+        amount = self.currency_id.round(amount)
+        if self.currency_id.compare_amounts(self.price_subtotal, amount) == 0:
+            return
+        gross = self._add_included_taxes(amount)
+        share = self.product_uom_qty * (1 - (self.discount or 0.0) / 100)
+        if not share:
+            raise UserError(
+                self.env._("%(line)s has no quantity, or a discount of 100 %: set its price by hand.", line=self.name)
+            )
+        self.write({"price_unit": gross / share, "technical_price_unit": 0.0})
+        if self.currency_id.compare_amounts(self.price_subtotal, amount) != 0:
+            raise UserError(
+                self.env._(
+                    "%(amount)s cannot be expressed as a price of %(line)s with its taxes included. "
+                    "The nearest untaxed amount is %(nearest)s.",
+                    amount=self.currency_id.format(amount),
+                    line=self.name,
+                    nearest=self.currency_id.format(self.price_subtotal),
+                )
+            )
+
+    def _add_included_taxes(self, amount):
+        """Return ``amount`` plus the taxes that are part of the price."""
+        company = self.company_id
+        details = self.tax_ids._get_tax_details(
+            amount,
+            1.0,
+            precision_rounding=self.currency_id.rounding,
+            rounding_method=company.tax_calculation_rounding_method,
+            product=self.product_id,
+            special_mode="total_excluded",
+        )
+        return amount + sum(data["tax_amount"] for data in details["taxes_data"] if data["tax"].price_include)

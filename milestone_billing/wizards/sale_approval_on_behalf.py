@@ -1,0 +1,63 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+
+class SaleApprovalOnBehalf(models.TransientModel):
+    """Record an approval that the client gave outside of the portal: who, when, and the proof."""
+
+    _name = "sale.approval.on.behalf"
+    _description = "Approval on Behalf of the Client"
+
+    milestone_id = fields.Many2one("sale.milestone", required=True, readonly=True)
+    commercial_partner_id = fields.Many2one(related="milestone_id.partner_id.commercial_partner_id")
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Approved By",
+        required=True,
+        domain="[('commercial_partner_id', '=', commercial_partner_id)]",
+        help="The contact of the client who approved.",
+    )
+    approved_on = fields.Date(string="Approved On", required=True, default=fields.Date.context_today)
+    comment = fields.Text(string="How", required=True, help="For example: signed delivery note, e-mail, minutes.")
+    proof_ids = fields.Many2many("ir.attachment", string="Proof", required=True)
+
+    @api.depends("milestone_id")
+    def _compute_display_name(self):
+        for wizard in self:
+            wizard.display_name = wizard.milestone_id.display_name
+
+    def action_confirm(self):
+        """Approve with this proof.
+
+        :raises UserError: without a proof, for a day to come, or for somebody who is no contact of the client
+        """
+        self.ensure_one()
+        subject = self.milestone_id
+        subject._check_on_behalf()
+        self._check_statement(subject)
+        proof = self.proof_ids
+        proof.check_access("read")
+        proof.sudo().write({"res_model": subject._name, "res_id": subject.id})
+        approval = subject.sudo().approval_id
+        subject._approve(
+            {
+                "partner": self.partner_id,
+                "method": "on_behalf",
+                "snapshot_hash": approval.snapshot_hash,
+                "signed_by": self.partner_id.name,
+                "comment": self.comment,
+                "approved_on": self.approved_on,
+                "proof": proof.sudo(),
+            }
+        )
+        return {"type": "ir.actions.act_window_close"}
+
+    def _check_statement(self, subject):
+        if not self.proof_ids:
+            raise UserError(self.env._("Attach the proof of the approval: the signed paper or the client's message."))
+        if self.approved_on > fields.Date.context_today(self):
+            raise UserError(self.env._("The approval cannot lie in the future."))
+        if self.partner_id.commercial_partner_id != subject.sudo().partner_id.commercial_partner_id:
+            raise UserError(
+                self.env._("%(name)s is no contact of the client.", name=self.partner_id.display_name)
+            )
