@@ -5,10 +5,13 @@ from . import sale_approval_recipient
 from . import sale_milestone
 from . import sale_milestone_approval
 from . import sale_milestone_billing
+from . import sale_milestone_portal
+from . import sale_milestone_screen
 from . import sale_milestone_deliverable
 from . import sale_order
 from . import sale_order_line
 from . import sale_order_invoicing
+from . import sale_order_amounts
 from . import project_project
 from . import project_milestone
 from . import account_move

@@ -104,11 +104,11 @@ class SaleApprovalMixin(models.AbstractModel):
         for subject in self:
             subject._check_internal_pending()
         for subject in self:
-            round_number = subject.approval_id.round
+            internal = subject.sudo().approval_id
             asks_client = subject._get_policy().asks_client
             subject._close_round("approved", {"method": "internal"})
             if asks_client:
-                subject._present_to_client(round_number)
+                subject._present_to_client(internal.round, internal.submitted_by)
             else:
                 subject._grant_approval()
         return True
@@ -171,8 +171,7 @@ class SaleApprovalMixin(models.AbstractModel):
         :raises UserError: when nothing waits for the client, or something else was shown
         """
         self.ensure_one()
-        self._lock_for_decision(evidence)
-        approval = self.approval_id
+        approval = self._lock_for_decision(evidence)
         approval._note_recipient(evidence.get("partner"), "approved")
         if not approval._is_satisfied(self._get_policy()):
             return approval
@@ -188,8 +187,7 @@ class SaleApprovalMixin(models.AbstractModel):
         self.ensure_one()
         if not (evidence.get("comment") or "").strip():
             raise UserError(self.env._("Please say what should change, so that the team can act on it."))
-        self._lock_for_decision(evidence)
-        approval = self.approval_id
+        approval = self._lock_for_decision(evidence)
         approval._note_recipient(evidence.get("partner"), "changes_requested")
         self._close_round("changes_requested", evidence)
         self._on_changes_requested(evidence["comment"], evidence.get("partner"))
@@ -210,11 +208,12 @@ class SaleApprovalMixin(models.AbstractModel):
         if not approval or approval.kind != "client" or subject._is_snapshot_current():
             return approval
         subject._close_round("superseded", {"method": "system"}, revoke=False)
-        return subject._present_to_client(approval.round + 1)
+        return subject._present_to_client(approval.round + 1, approval.submitted_by)
 
     def _lock_for_decision(self, evidence):
+        """Return the round that waits for the client, locked and equal to what was shown."""
         self.lock_for_update(allow_referencing=True)
-        approval = self.approval_id
+        approval = self.sudo().approval_id
         if self.state != "submitted" or not approval or approval.kind != "client":
             raise UserError(
                 self.env._("%(subject)s does not wait for a decision any more.", subject=self.display_name)
@@ -226,6 +225,7 @@ class SaleApprovalMixin(models.AbstractModel):
                     subject=self.display_name,
                 )
             )
+        return approval
 
     # -- rounds ----------------------------------------------------------------------------------
 
@@ -239,9 +239,10 @@ class SaleApprovalMixin(models.AbstractModel):
         self._plan_internal_review()
         return approval
 
-    def _present_to_client(self, number):
+    def _present_to_client(self, number, submitter=None):
         """Open the client's round and mail each approver a personal link.
 
+        :param submitter: the user who presented the work, by default the present one
         :raises UserError: when there is no approver, or one without e-mail address
         """
         self.ensure_one()
@@ -261,7 +262,7 @@ class SaleApprovalMixin(models.AbstractModel):
                     names=", ".join(mute.mapped("display_name")),
                 )
             )
-        approval = self._create_approval("client", number)
+        approval = self._create_approval("client", number, submitter)
         self._set_review_state("submitted")
         recipients = approval._invite(approvers)
         self._post_review_note(
@@ -274,7 +275,7 @@ class SaleApprovalMixin(models.AbstractModel):
         )
         return approval
 
-    def _create_approval(self, kind, number):
+    def _create_approval(self, kind, number, submitter=None):
         self.ensure_one()
         snapshot = self.sudo()._get_snapshot()
         return (
@@ -286,7 +287,7 @@ class SaleApprovalMixin(models.AbstractModel):
                     "kind": kind,
                     "round": number,
                     "snapshot": snapshot,
-                    "submitted_by": self.env.user.id,
+                    "submitted_by": (submitter or self.env.user).id,
                     "due_date": self._get_policy().due_date if kind == "client" else False,
                 }
             )
@@ -330,7 +331,7 @@ class SaleApprovalMixin(models.AbstractModel):
         self.sudo().message_post(body=body, author_id=author.id, subtype_xmlid="mail.mt_note")
 
     def _plan_internal_review(self):
-        group = self.env.ref(REVIEWER_GROUP)
+        group = self.env.ref(REVIEWER_GROUP).sudo()
         for subject in self.sudo():
             reviewers = group.all_user_ids.filtered(
                 lambda user, subject=subject: user != self.env.user and subject.company_id in user.company_ids

@@ -24,6 +24,8 @@ AMOUNT_GROUPS = (
     "sales_team.group_sale_salesman,account.group_account_invoice,account.group_account_readonly,"
     "project.group_project_manager,milestone_billing.group_internal_reviewer"
 )
+# Part of the signed contract; deliverables and scope are detailed while the work goes on.
+CONTRACT_FIELDS = frozenset({"name", "contract_date"})
 # What the client is asked to approve: it rests while a review is open.
 SCOPE_FIELDS = frozenset({"name", "description", "contract_date", "order_id", "deliverable_ids", "order_line_ids"})
 
@@ -61,6 +63,7 @@ class SaleMilestone(models.Model):
             "invoice_queued_on",
             "invoice_error",
             "invoice_line_ids",
+            "on_hold",
             "access_token",
         }
     )
@@ -73,7 +76,6 @@ class SaleMilestone(models.Model):
     state = fields.Selection(
         MILESTONE_STATES, default="draft", required=True, readonly=True, copy=False, index=True, tracking=True
     )
-    active = fields.Boolean(default=True)
 
     company_id = fields.Many2one(related="order_id.company_id", store=True, index=True, precompute=True)
     currency_id = fields.Many2one(related="order_id.currency_id", store=True, precompute=True)
@@ -103,7 +105,7 @@ class SaleMilestone(models.Model):
     )
     amount_untaxed = fields.Monetary(
         string="Untaxed Amount",
-        compute="_compute_amounts",
+        compute="_compute_amount_untaxed",
         inverse="_inverse_amount_untaxed",
         store=True,
         readonly=False,
@@ -111,8 +113,8 @@ class SaleMilestone(models.Model):
         tracking=True,
         groups=AMOUNT_GROUPS,
     )
-    amount_tax = fields.Monetary(string="Taxes", compute="_compute_amounts", store=True, groups=AMOUNT_GROUPS)
-    amount_total = fields.Monetary(string="Total", compute="_compute_amounts", store=True, groups=AMOUNT_GROUPS)
+    amount_tax = fields.Monetary(string="Taxes", compute="_compute_taxed_amounts", store=True, groups=AMOUNT_GROUPS)
+    amount_total = fields.Monetary(string="Total", compute="_compute_taxed_amounts", store=True, groups=AMOUNT_GROUPS)
     percentage = fields.Float(
         string="Share (%)",
         compute="_compute_percentage",
@@ -143,22 +145,33 @@ class SaleMilestone(models.Model):
             company = milestone.order_id.company_id or self.env.company
             milestone.product_id = milestone.product_id or company._get_milestone_product()
 
-    @api.depends("order_line_ids.price_subtotal", "order_line_ids.price_total", "order_id.company_id")
-    def _compute_amounts(self):
-        """Amounts of the lines of a milestone taken together, as on an invoice of its own."""
-        AccountTax = self.env["account.tax"]
-        for milestone in self:
-            company = milestone.company_id or self.env.company
-            lines = milestone.order_line_ids.filtered(lambda line: not line.display_type)
-            base_lines = [line._prepare_base_line_for_taxes_computation() for line in lines]
-            AccountTax._add_tax_details_in_base_lines(base_lines, company)
-            AccountTax._round_base_lines_tax_details(base_lines, company)
-            totals = AccountTax._get_tax_totals_summary(
-                base_lines=base_lines, currency=milestone.currency_id or company.currency_id, company=company
-            )
+    # Two computes on purpose: setting the untaxed amount keeps its compute from running, not that of the taxes.
+    # Rounded globally, an amount depends on the other lines of the order.
+    @api.depends("order_line_ids.price_subtotal", "order_id.order_line.price_total", "order_id.company_id")
+    def _compute_amount_untaxed(self):
+        for milestone, totals in self._get_totals().items():
             milestone.amount_untaxed = totals["base_amount_currency"]
+
+    @api.depends("order_line_ids.price_total", "order_id.order_line.price_total", "order_id.company_id")
+    def _compute_taxed_amounts(self):
+        for milestone, totals in self._get_totals().items():
             milestone.amount_tax = totals["tax_amount_currency"]
             milestone.amount_total = totals["total_amount_currency"]
+
+    def _get_totals(self):
+        """Return Odoo's tax totals by milestone, as its share of the order: all shares together are the order."""
+        engine = self.env["account.tax"]
+        totals = {}
+        for order, milestones in self.grouped("order_id").items():
+            company = order.company_id or self.env.company
+            base_lines = order._get_rounded_base_lines() if order else {}
+            for milestone in milestones:
+                totals[milestone] = engine._get_tax_totals_summary(
+                    base_lines=[base_lines[line] for line in milestone.order_line_ids if line in base_lines],
+                    currency=milestone.currency_id or company.currency_id,
+                    company=company,
+                )
+        return totals
 
     def _inverse_amount_untaxed(self):
         """Make the order line of a new milestone, or set the price of its only line.
@@ -253,6 +266,8 @@ class SaleMilestone(models.Model):
         if "order_id" in vals and any(milestone.order_id.id != vals["order_id"] for milestone in self):
             raise UserError(self.env._("A milestone stays with its order. Plan a new one on the other order."))
         if "product_id" in vals:
+            self._check_plan_open()
+        if CONTRACT_FIELDS.intersection(vals) and not self.env.user.has_group("sales_team.group_sale_manager"):
             self._check_plan_open()
         result = super().write(vals)
         if "sequence" in vals or "name" in vals:

@@ -12,6 +12,7 @@ from .sale_milestone import AMOUNT_GROUPS, BILLING_STATES
 _logger = logging.getLogger(__name__)
 
 INVOICING_GROUP = "account.group_account_invoice"
+HOLD_GROUPS = (INVOICING_GROUP, "sales_team.group_sale_manager", "project.group_project_manager")
 BATCH_SIZE = 200
 
 
@@ -48,7 +49,10 @@ class SaleMilestone(models.Model):
         help="Untaxed amount of posted invoices less credit notes.",
     )
     on_hold = fields.Boolean(
-        copy=False, tracking=True, help="An approved milestone on hold is not invoiced until the hold is lifted."
+        readonly=True,
+        copy=False,
+        tracking=True,
+        help="An approved milestone on hold is not invoiced until the hold is lifted.",
     )
     invoice_queued_on = fields.Datetime(
         string="In Invoice Queue Since",
@@ -156,6 +160,26 @@ class SaleMilestone(models.Model):
             milestone._start_billing_round()
         return True
 
+    def action_hold(self):
+        """Keep milestones from being invoiced for now.
+
+        :raises AccessError: for others than invoicing users and managers of sales or projects
+        """
+        self._check_can_hold()
+        self.sudo()._write_protected({"on_hold": True})
+        return True
+
+    def action_release(self):
+        """Lift the hold; what was approved meanwhile goes into the invoice queue.
+
+        :raises AccessError: for others than invoicing users and managers of sales or projects
+        """
+        self._check_can_hold()
+        held = self.sudo().filtered("on_hold")
+        held._write_protected({"on_hold": False})
+        held.filtered(lambda milestone: milestone.billing_state == "to_invoice")._queue_invoice()
+        return True
+
     def action_view_invoices(self):
         self.ensure_one()
         invoices = self.sudo().invoice_line_ids.move_id.with_env(self.env)
@@ -171,6 +195,13 @@ class SaleMilestone(models.Model):
     def _check_invoicing(self):
         if not self.env.user.has_group(INVOICING_GROUP):
             raise AccessError(self.env._("Only invoicing users may do this with the bills of milestones."))
+        self.check_access("read")
+
+    def _check_can_hold(self):
+        if not any(self.env.user.has_group(group) for group in HOLD_GROUPS):
+            raise AccessError(
+                self.env._("Only invoicing users and managers of sales or projects hold milestones back from invoicing.")
+            )
         self.check_access("read")
 
     def _check_can_invoice(self):
@@ -317,13 +348,6 @@ class SaleMilestone(models.Model):
             lambda user: user.active and not user.share and self.company_id in user.company_ids
         )
         return candidates.filtered(lambda user: user == self.user_id)[:1] or candidates.sorted("id")[:1] or self.user_id
-
-    def write(self, vals):
-        result = super().write(vals)
-        if vals.get("on_hold") is False:
-            waiting = self.sudo().filtered(lambda milestone: milestone.billing_state == "to_invoice")
-            waiting._queue_invoice()
-        return result
 
     def _get_billing_statement(self):
         """Return a line for invoices: which milestone of how many, approved by whom and when."""

@@ -26,7 +26,7 @@ class SaleOrder(models.Model):
     _inherit = "sale.order"
 
     milestone_ids = fields.One2many("sale.milestone", "order_id", string="Milestones", copy=True)
-    milestone_count = fields.Integer(compute="_compute_milestone_count")
+    billing_milestone_count = fields.Integer(compute="_compute_billing_milestone_count")
     milestone_planned_amount = fields.Monetary(
         string="Planned", compute="_compute_milestone_amounts", help="Untaxed amount of all milestones."
     )
@@ -89,9 +89,9 @@ class SaleOrder(models.Model):
     )
 
     @api.depends("milestone_ids")
-    def _compute_milestone_count(self):
+    def _compute_billing_milestone_count(self):
         for order in self:
-            order.milestone_count = len(order.milestone_ids)
+            order.billing_milestone_count = len(order.milestone_ids)
 
     @api.depends("order_line.price_subtotal", "order_line.billing_milestone_id")
     def _compute_milestone_amounts(self):
@@ -229,6 +229,7 @@ class SaleOrder(models.Model):
     def _action_confirm(self):
         result = super()._action_confirm()
         contracts = self.filtered("milestone_ids")
+        contracts._fix_agreed_amounts()
         for order in contracts:
             order._agree_contract()
         contracts._link_project_milestones()
@@ -237,6 +238,7 @@ class SaleOrder(models.Model):
     def action_draft(self):
         result = super().action_draft()
         drafts = self.filtered(lambda order: order.state == "draft")
+        drafts._release_agreed_amounts()
         drafts.milestone_ids.filtered(lambda milestone: milestone.state == "cancelled")._write_protected(
             {"state": "draft"}
         )
@@ -361,7 +363,7 @@ class SaleOrder(models.Model):
                 )
             for sequence, line in enumerate(arranged + advances, 1):
                 if line.sequence != sequence:
-                    line._write_sequence(sequence)
+                    line._write_past_guard({"sequence": sequence})
 
     def _ensure_milestone_sections(self):
         self.ensure_one()

@@ -97,9 +97,9 @@ class SaleOrderLine(models.Model):
             else set(record[name]._origin.ids) != set(self[name].ids)
         )
 
-    def _write_sequence(self, sequence):
-        """Write the sequence without another round of arranging."""
-        return super().write({"sequence": sequence})
+    def _write_past_guard(self, vals):
+        """Write what follows from the agreement itself: no guard, no arranging."""
+        return super().write(vals)
 
     # -- the gate -----------------------------------------------------------------------------------
 

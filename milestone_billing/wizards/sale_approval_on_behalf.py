@@ -37,8 +37,8 @@ class SaleApprovalOnBehalf(models.TransientModel):
         self._check_statement(subject)
         proof = self.proof_ids
         proof.check_access("read")
-        proof.sudo().write({"res_model": subject._name, "res_id": subject.id})
         approval = subject.sudo().approval_id
+        proof.sudo().write({"res_model": approval._name, "res_id": approval.id})
         subject._approve(
             {
                 "partner": self.partner_id,

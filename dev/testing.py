@@ -1,0 +1,63 @@
+"""`make test`: the addon's tests and the system tests, in one run of pytest."""
+
+import os
+import shlex
+import subprocess
+
+from dev import settings, templates
+from dev.console import say
+from dev.files import lock
+from dev.installation import CONFIGURATION, Installation, environment, set_up
+
+DATABASE = f"{settings.DATABASE_PREFIX}_test"
+SYSTEM_DATABASES = f"{settings.DATABASE_PREFIX}_system_"
+SYSTEM_TESTS = settings.ROOT / "tests"
+
+
+def run_tests() -> int:
+    """Run the suite in a fresh database; ARGS are pytest's own arguments."""
+    installation = set_up()
+    arguments = shlex.split(os.environ.get("ARGS", ""))
+    with lock("test run"):
+        template = templates.with_addon(installation)
+        installation.databases.drop_matching(SYSTEM_DATABASES)
+        installation.databases.copy(template, DATABASE)
+        command = pytest_command(installation, arguments)
+        say("Running the tests")
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            cwd=settings.ROOT,
+            env=environment(MILESTONE_BILLING_TEMPLATE=template),
+        )
+        installation.databases.drop_matching(SYSTEM_DATABASES)
+    return done.returncode
+
+
+def pytest_command(installation: Installation, arguments: list[str]) -> list[str]:
+    options = [
+        "-p",
+        "dev.browser_guard",
+        "-o",
+        f"cache_dir={settings.RUN / 'cache/pytest'}",
+        f"--odoo-config={CONFIGURATION}",
+        f"--odoo-database={DATABASE}",
+        "--odoo-http",  # without it every HttpCase is skipped in silence
+        "--odoo-extra=max-cron-threads=0",
+    ]
+    if not arguments:
+        options.append("--expect-browser")
+    if not names_tests(arguments):
+        options += [str(path) for path in test_folders()]
+    return [str(installation.python), "-m", "pytest", *options, *arguments]
+
+
+def test_folders() -> list:
+    folders = [path / "tests" for path in settings.addons()] + [SYSTEM_TESTS]
+    return [path for path in folders if path.is_dir()]
+
+
+def names_tests(arguments: list[str]) -> bool:
+    """Whether the arguments name files or tests themselves."""
+    paths = (argument.split("::")[0] for argument in arguments)
+    return any((settings.ROOT / path).exists() for path in paths if not path.startswith("-"))

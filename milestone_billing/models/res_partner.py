@@ -1,0 +1,24 @@
+from odoo import fields, models
+
+
+class ResPartner(models.Model):
+    _inherit = "res.partner"
+
+    billing_milestone_count = fields.Integer(
+        string="Milestones",
+        compute="_compute_billing_milestone_count",
+        groups="sales_team.group_sale_salesman,account.group_account_invoice,account.group_account_readonly",
+    )
+
+    def _compute_billing_milestone_count(self):
+        """Count the milestones that the user may see, those of the contacts of a company included."""
+        family = self.with_context(active_test=False).search([("id", "child_of", self.ids)])
+        groups = self.env["sale.milestone"]._read_group(
+            [("partner_id", "in", family.ids)], ["partner_id"], ["__count"]
+        )
+        self.billing_milestone_count = 0
+        for partner, count in groups:
+            while partner:
+                if partner in self:
+                    partner.billing_milestone_count += count
+                partner = partner.with_context(prefetch_fields=False).parent_id

@@ -1,0 +1,94 @@
+from odoo import api, models
+
+# Marks tax amounts that were fixed by the confirmation, among others that Odoo keeps in the same field.
+AGREED = "milestone_agreed"
+
+
+class SaleOrder(models.Model):
+    """What is agreed is what is billed, to the smallest unit, untaxed, per tax and in total.
+
+    With taxes rounded globally an order is rounded as a whole, and its milestones' invoices would
+    each be rounded by themselves: ten times 0.10 + 15 % is 1.15 as one document and 1.20 as ten.
+    So the amounts of a milestone are its share of the rounded order, and the confirmation fixes
+    them on the order lines, from where they are invoiced.
+    """
+
+    _inherit = "sale.order"
+
+    def _get_rounded_base_lines(self):
+        """Return the base lines of the tax engine by order line, rounded together like the order itself."""
+        self.ensure_one()
+        engine = self.env["account.tax"]
+        company = self.company_id or self.env.company
+        base_lines = [line._prepare_base_line_for_taxes_computation() for line in self._get_priced_lines()]
+        engine._add_tax_details_in_base_lines(base_lines, company)
+        engine._round_base_lines_tax_details(base_lines, company)
+        return {base_line["record"]: base_line for base_line in base_lines}
+
+    def _fix_agreed_amounts(self):
+        """Fix the amounts of every line as part of this order, where they depend on the other lines."""
+        for order in self:
+            if order.company_id.tax_calculation_rounding_method != "round_globally":
+                continue
+            for line, base_line in order._get_rounded_base_lines().items():
+                if not line.is_downpayment and not base_line["manual_tax_amounts"]:
+                    line._fix_agreed_amounts(base_line)
+
+    def _release_agreed_amounts(self):
+        for line in self.order_line:
+            line._release_agreed_amounts()
+
+
+class SaleOrderLine(models.Model):
+    _inherit = "sale.order.line"
+
+    @api.depends("extra_tax_data")
+    def _compute_amount(self):
+        super()._compute_amount()
+
+    def copy_data(self, default=None):
+        """A copy is another quotation: its amounts are its own."""
+        vals_list = super().copy_data(default)
+        for line, vals in zip(self, vals_list, strict=True):
+            if line._has_agreed_amounts():
+                vals["extra_tax_data"] = line._get_released_tax_data()
+        return vals_list
+
+    def write(self, vals):
+        if "tax_ids" in vals and "extra_tax_data" not in vals:
+            for line in self.filtered(lambda line: not line.billing_milestone_id):
+                line._release_agreed_amounts()
+        return super().write(vals)
+
+    def _fix_agreed_amounts(self, base_line):
+        """Keep the rounded amounts of ``base_line`` in the order's currency.
+
+        Amounts in the company's currency follow from the rate of the invoice.
+        """
+        self.ensure_one()
+        details = base_line["tax_details"]
+        base_line["manual_total_excluded_currency"] = (
+            details["total_excluded_currency"] + details["delta_total_excluded_currency"]
+        )
+        base_line["manual_tax_amounts"] = {
+            str(data["tax"].id): {
+                "tax_amount_currency": data["tax_amount_currency"],
+                "base_amount_currency": data["base_amount_currency"],
+            }
+            for data in details["taxes_data"]
+            if not data["is_reverse_charge"]
+        } or {"": {}}  # the engine ignores a fixed total without any tax
+        data = self.env["account.tax"]._export_base_line_extra_tax_data(base_line)
+        self._write_past_guard({"extra_tax_data": {**data, AGREED: True}})
+
+    def _has_agreed_amounts(self):
+        return bool((self.extra_tax_data or {}).get(AGREED))
+
+    def _get_released_tax_data(self):
+        key = self.extra_tax_data.get("computation_key")
+        return {"computation_key": key} if key else False
+
+    def _release_agreed_amounts(self):
+        self.ensure_one()
+        if self._has_agreed_amounts():
+            self._write_past_guard({"extra_tax_data": self._get_released_tax_data()})

@@ -1,0 +1,16 @@
+from odoo import api, fields, models
+
+
+class SaleOrder(models.Model):
+    """What the order form needs to know to offer only what would be accepted."""
+
+    _inherit = "sale.order"
+
+    can_edit_milestone_policy = fields.Boolean(compute="_compute_can_edit_milestone_policy")
+
+    @api.depends("state")
+    @api.depends_context("uid")
+    def _compute_can_edit_milestone_policy(self):
+        is_manager = self.env.user.has_group("sales_team.group_sale_manager")
+        for order in self:
+            order.can_edit_milestone_policy = order.state in ("draft", "sent") or (is_manager and order.state == "sale")

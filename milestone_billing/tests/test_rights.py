@@ -1,0 +1,210 @@
+import csv
+
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Command
+from odoo.tests import tagged
+from odoo.tools import file_path, mute_logger
+
+from odoo.addons.sale.tests.common import TestSaleCommon
+
+GROUPS = {
+    "employee": [],
+    "project_user": ["project.group_project_user"],
+    "project_manager": ["project.group_project_manager"],
+    "salesperson_own": ["sales_team.group_sale_salesman"],
+    "salesperson_other": ["sales_team.group_sale_salesman"],
+    "sales_all": ["sales_team.group_sale_salesman_all_leads"],
+    "sales_admin": ["sales_team.group_sale_manager"],
+    "reviewer": ["milestone_billing.group_internal_reviewer"],
+    "invoicing": ["account.group_account_invoice"],
+    "accountant": ["account.group_account_user"],
+    "administrator": ["base.group_system"],
+    "other_company": ["sales_team.group_sale_manager", "account.group_account_user", "project.group_project_manager"],
+}
+
+
+def read_table():
+    """Return {operation: {role: allowed}} as it is published in the documentation."""
+    with open(file_path("milestone_billing/tests/rights.csv"), encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {row.pop("operation"): {role: value == "yes" for role, value in row.items()} for row in rows}
+
+
+@tagged("post_install", "-at_install")
+class TestRights(TestSaleCommon):
+    """Every role tries every operation of the published table."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.client_company = cls.env["res.partner"].create({"name": "Client", "is_company": True})
+        cls.approver = cls._create_contact("approver", cls.client_company)
+        cls.contact = cls._create_contact("contact", cls.client_company)
+        cls.stranger = cls._create_contact("stranger", cls.env["res.partner"])
+        cls.helper = cls._create_contact("collaborator", cls.env["res.partner"])
+        cls.users = cls._create_users()
+        cls._create_milestones()
+
+    @classmethod
+    def _create_contact(cls, name, parent):
+        return cls.env["res.partner"].create(
+            {"name": name, "email": f"{name}@example.com", "parent_id": parent.id, "type": "contact"}
+        )
+
+    @classmethod
+    def _create_users(cls):
+        portal = {
+            "portal_stranger": cls.stranger,
+            "portal_contact": cls.contact,
+            "portal_approver": cls.approver,
+            "collaborator": cls.helper,
+        }
+        users = {"anonymous": cls.env.ref("base.public_user")}
+        for role, partner in portal.items():
+            users[role] = cls._create_user(role, [cls.env.ref("base.group_portal").id], partner_id=partner.id)
+        other_company = cls.env["res.company"].create({"name": "Other company"})
+        for role, groups in GROUPS.items():
+            ids = [cls.env.ref(name).id for name in ["base.group_user", *groups]]
+            company = other_company if role == "other_company" else cls.env.company
+            users[role] = cls._create_user(
+                role, ids, company_id=company.id, company_ids=[Command.set(company.ids)], email=f"{role}@example.com"
+            )
+        return users
+
+    @classmethod
+    def _create_user(cls, role, group_ids, **values):
+        context = {"no_reset_password": True, "mail_create_nolog": True}
+        return (
+            cls.env["res.users"]
+            .with_context(**context)
+            .create({"name": role, "login": f"rights_{role}", "group_ids": [Command.set(group_ids)], **values})
+        )
+
+    @classmethod
+    def _create_milestones(cls):
+        cls.quotation = cls._create_order(["Planned"])
+        order = cls._create_order(["Started", "Submitted", "Reviewed", "Approved", "Credited", "Fresh"])
+        order.action_confirm()
+        order.project_id.sudo().privacy_visibility = "portal"
+        order.project_id.sudo().collaborator_ids = [Command.create({"partner_id": cls.helper.id})]
+        milestones = dict(zip(order.milestone_ids.mapped("name"), order.milestone_ids, strict=True))
+        cls.started, cls.submitted, cls.reviewed, cls.approved, cls.credited, cls.fresh = (
+            milestones[name] for name in ("Started", "Submitted", "Reviewed", "Approved", "Credited", "Fresh")
+        )
+        (order.milestone_ids - cls.fresh).action_start()
+        for milestone in (cls.submitted, cls.approved, cls.credited):
+            milestone.action_submit()
+        for milestone in (cls.approved, cls.credited):
+            milestone._approve(
+                {
+                    "partner": cls.approver,
+                    "method": "link",
+                    "snapshot_hash": milestone.approval_id.snapshot_hash,
+                    "consent": "I approve.",
+                }
+            )
+        order.milestone_internal_review = True
+        cls.reviewed.action_submit()
+        cls._credit(cls.credited)
+
+    @classmethod
+    def _create_order(cls, names):
+        return cls.env["sale.order"].create(
+            {
+                "partner_id": cls.approver.id,
+                "user_id": cls.users["salesperson_own"].id,
+                "milestone_invoice_policy": "manual",
+                "milestone_ids": [
+                    Command.create(
+                        {
+                            "name": name,
+                            "amount_untaxed": 100.0,
+                            "deliverable_ids": [Command.create({"name": name, "url": "https://example.com"})],
+                        }
+                    )
+                    for name in names
+                ],
+            }
+        )
+
+    @classmethod
+    def _credit(cls, milestone):
+        milestone._process_invoice_queue()
+        invoice = milestone.invoice_line_ids.move_id
+        invoice.action_post()
+        invoice._reverse_moves(cancel=True)
+
+    # -- operations: each is tried as ``env.user`` and rolled back -------------------------------------
+
+    def _get_operations(self):
+        return {
+            "read the milestone": lambda env: self.started.with_env(env).read(["name"]),
+            "read its amount": lambda env: self.started.with_env(env).read(["amount_untaxed"]),
+            "read the evidence": lambda env: self.submitted.approval_ids.with_env(env).read(["decision"]),
+            "read the amounts in the evidence": lambda env: self.submitted.approval_ids.with_env(env).read(["snapshot"]),
+            "plan a milestone on a quotation": self._plan,
+            "change name or date of an agreed milestone": lambda env: self.started.with_env(env).write({"name": "New"}),
+            "delete a milestone of a quotation": lambda env: self.quotation.milestone_ids.with_env(env).unlink(),
+            "edit a deliverable": lambda env: self.started.deliverable_ids.with_env(env).write({"name": "New"}),
+            "start the work": lambda env: self.fresh.with_env(env).action_start(),
+            "submit for review": lambda env: self.started.with_env(env).action_submit(),
+            "withdraw a submission": lambda env: self.submitted.with_env(env).action_withdraw(),
+            "revoke a personal link": lambda env: self.submitted.approval_id.recipient_ids.with_env(env).action_revoke(),
+            "decide the internal review": lambda env: self.reviewed.with_env(env).action_internal_approve(),
+            "approve on behalf of the client": self._approve_on_behalf,
+            "verify the evidence": lambda env: self.approved.with_env(env).action_verify_evidence(),
+            "hold back from invoicing": lambda env: self.approved.with_env(env).action_hold(),
+            "create the invoice": lambda env: self.approved.with_env(env).action_create_invoices(),
+            "bill a credited amount again": lambda env: self.credited.with_env(env).action_rebill(),
+            "take an approval back": lambda env: self.approved.with_env(env).action_revert_approval("Wrong milestone"),
+            "write the state": lambda env: self.started.with_env(env).write({"state": "approved"}),
+            "write the evidence": lambda env: self.approved.approval_ids.with_env(env).write({"comment": "Changed"}),
+            "delete the evidence": lambda env: self.approved.approval_ids.with_env(env).unlink(),
+            "tick the project milestone": lambda env: self.started.project_milestone_id.with_env(env).write(
+                {"is_reached": True}
+            ),
+        }
+
+    def _plan(self, env):
+        env["sale.milestone"].create({"order_id": self.quotation.id, "name": "More", "amount_untaxed": 50.0})
+
+    def _approve_on_behalf(self, env):
+        action = self.submitted.with_env(env).action_approve_on_behalf()
+        proof = env["ir.attachment"].create({"name": "proof.txt", "raw": b"Approved."})
+        wizard = env[action["res_model"]].with_context(**action["context"])
+        wizard.create(
+            {"partner_id": self.approver.id, "comment": "By letter", "proof_ids": [Command.set(proof.ids)]}
+        ).action_confirm()
+
+    def _is_allowed(self, user, operation):
+        """Whether the operation goes through; a refusal for another reason than rights fails the test."""
+        env = self.env(user=user, su=False, context={"allowed_company_ids": user.sudo().company_ids.ids})
+        env.invalidate_all()
+        try:
+            with self.env.cr.savepoint() as savepoint, mute_logger("odoo.addons.base.models.ir_model"):
+                operation(env)
+                env.flush_all()
+                savepoint.rollback()
+            return True
+        except (AccessError, UserError):
+            return False
+        finally:
+            self.env.invalidate_all()
+
+    def test_roles_can_do_what_the_table_says_and_nothing_else(self):
+        table, operations = read_table(), self._get_operations()
+        self.assertEqual(set(table), set(operations))
+        for name, operation in operations.items():
+            for role, user in self.users.items():
+                with self.subTest(operation=name, role=role):
+                    self.assertEqual(self._is_allowed(user, operation), table[name][role])
+
+    def test_refusals_are_of_rights_or_of_the_contract(self):
+        """The administrator of the database is no exception to what nobody may do."""
+        env = self.env(user=self.users["accountant"])
+        with self.assertRaises(AccessError):
+            self.started.with_env(env).write({"state": "approved"})
+        with self.assertRaises(AccessError):
+            self.env(su=True)["sale.approval"].browse(self.approved.approval_ids.ids).write({"comment": "x"})
+        with self.assertRaises(AccessError):
+            self.approved.approval_ids.sudo().unlink()
