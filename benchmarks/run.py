@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.contracts import approve, find_milestones, make_contracts, make_native_orders, submit  # noqa: E402
 from benchmarks.measure import measured, quantile  # noqa: E402
+from benchmarks.portal import run as run_portal  # noqa: E402
 
 SINGLE = 20
 BATCH = 200
@@ -18,8 +19,7 @@ BATCH = 200
 def run(env):
     """Measure and print; return the figures by name."""
     warm_up(env)
-    figures = {**bench_single(env), **bench_batch(env)}
-    return figures
+    return {**bench_single(env), **bench_batch(env), **run_portal()}
 
 
 def warm_up(env):

@@ -1,15 +1,218 @@
-"""PLACEHOLDER, to be replaced: the story that `make demo` tells.
+"""The story that `make demo` tells: the main job, played once on a fresh database.
 
-`tell(env)` plays the main job in a fresh demo database, prints it and returns what the
-reader needs next: the logins and the pages worth opening.
+`tell(env)` plans a contract, has it signed, delivered, reviewed, approved, invoiced and paid,
+each step as the user whose step it is, and prints what happened with the figures of the
+database. It returns the logins and the pages worth opening.
 """
+
+import base64
+import io
+
+from odoo import fields
+from odoo.fields import Command
+
+COMPANY_SIDE = [
+    # role, login, groups
+    ("Salesperson", "salesperson", ["sales_team.group_sale_salesman_all_leads"]),
+    ("Project manager", "manager", ["project.group_project_manager", "milestone_billing.group_internal_reviewer"]),
+    ("Accountant", "accountant", ["account.group_account_manager", "account.group_account_user"]),
+]
+PLAN = [
+    # name, untaxed amount, days from today, deliverable, acceptance criteria
+    ("Concept", 12500.00, 14, "Concept paper", "Covers every department; agreed in a workshop."),
+    ("Prototype", 33333.33, 45, "Clickable prototype", "The three main tasks can be done from end to end."),
+    ("Launch", 54166.67, 90, "Running system", "In use by all departments for five working days."),
+]
 
 
 def tell(env):
     """Print the story; return {'logins': [[role, login, password]], 'pages': [[what, path]]}."""
-    milestones = env["sale.milestone"] if "sale.milestone" in env else env["project.milestone"]
-    print(f"There are {milestones.search_count([])} milestones ({milestones._name}).")
+    users = make_users(env)
+    client_user = make_client(env)
+    order = plan(env(user=users["Salesperson"]), client_user.partner_id)
+    sign(order)
+    milestone = deliver(env(user=users["Project manager"]), order)
+    approve(env, milestone, client_user.partner_id)
+    invoice = bill(env, milestone)
+    pay(env(user=users["Accountant"]), invoice)
+    reconcile(env, order, invoice)
+    submit_next(env(user=users["Project manager"]), order)
+    env.cr.commit()
     return {
-        "logins": [["Administrator", "admin", "admin"], ["Salesperson", "demo", "demo"]],
-        "pages": [["Backend", "/odoo"], ["Customer portal", "/my"]],
+        "logins": [[role, user.login, user.login] for role, user in users.items()]
+        + [["Client", client_user.login, client_user.login], ["Administrator", "admin", "admin"]],
+        "pages": [
+            ["Milestones", "/odoo/action-milestone_billing.sale_milestone_action"],
+            ["The contract", f"/odoo/sales/{order.id}"],
+            ["The client's portal", "/my/milestones"],
+        ],
     }
+
+
+def make_users(env):
+    users = {}
+    for role, login, groups in COMPANY_SIDE:
+        users[role] = env["res.users"].search([("login", "=", login)]) or env["res.users"].create(
+            {
+                "name": role,
+                "login": login,
+                "password": login,
+                "email": f"{login}@example.com",
+                "group_ids": [Command.set([env.ref(name).id for name in ["base.group_user", *groups]])],
+            }
+        )
+    return users
+
+
+def make_client(env):
+    known = env["res.users"].search([("login", "=", "client")])
+    if known:
+        return known
+    company = env["res.partner"].create(
+        {"name": "Harbour Logistics", "is_company": True, "email": "office@example.com"}
+    )
+    contact = env["res.partner"].create(
+        {"name": "Client of Harbour Logistics", "parent_id": company.id, "email": "client@example.com"}
+    )
+    return env["res.users"].create(
+        {
+            "login": "client",
+            "password": "client",
+            "partner_id": contact.id,
+            "group_ids": [Command.set([env.ref("base.group_portal").id])],
+        }
+    )
+
+
+def plan(env, client):
+    today = fields.Date.today()
+    order = env["sale.order"].create(
+        {
+            "partner_id": client.id,
+            "milestone_ids": [
+                Command.create(
+                    {
+                        "name": name,
+                        "amount_untaxed": amount,
+                        "contract_date": fields.Date.add(today, days=days),
+                        "deliverable_ids": [Command.create({"name": deliverable, "acceptance_criteria": criteria})],
+                    }
+                )
+                for name, amount, days, deliverable, criteria in PLAN
+            ],
+        }
+    )
+    say(f"The salesperson plans {len(order.milestone_ids)} milestones on quotation {order.name}.")
+    for milestone in order.milestone_ids:
+        tell_fact(f"{milestone.name:<10} {money(milestone.amount_untaxed, order)}  {milestone.percentage:7.4f} %")
+    tell_fact(f"{'Total':<10} {money(order.amount_untaxed, order)}  with taxes {money(order.amount_total, order)}")
+    return order
+
+
+def sign(order):
+    """The client signs: what the portal's signature does."""
+    order = order.sudo()
+    order.write({"signed_by": order.partner_id.name, "signed_on": fields.Datetime.now(), "signature": draw_signature()})
+    order._validate_order()
+    say(f"The client signs; {order.name} is confirmed and project {order.project_id.name} is made.")
+    tell_fact(f"Invoiceable now: {money(sum(order.order_line.mapped('untaxed_amount_to_invoice')), order)}")
+
+
+def deliver(env, order):
+    milestone = env["sale.milestone"].browse(order.milestone_ids.ids)[0]
+    milestone.action_start()
+    milestone.deliverable_ids.url = "https://example.com/concept"
+    milestone.action_submit()
+    say(f"The project manager delivers {milestone.name} and submits it, round {milestone.approval_round}.")
+    asked = milestone.approval_id.recipient_ids.partner_id
+    tell_fact(f"A personal link goes to {asked.email}; the answer is due on {milestone.review_due_date}.")
+    return milestone
+
+
+def approve(env, milestone, partner):
+    """The client approves: what the portal's page sends."""
+    milestone = env["sale.milestone"].browse(milestone.id)
+    approval = milestone._approve(
+        {
+            "partner": partner,
+            "method": "portal",
+            "snapshot_hash": milestone.approval_id.snapshot_hash,
+            "signed_by": partner.name,
+            "signature": draw_signature(),
+            "consent": milestone._get_consent(),
+            "ip_address": "127.0.0.1",
+        }
+    )
+    env.cr.commit()  # the approval is the client's act: it stands before anything follows from it
+    say(f"{partner.name} approves with a signature: “{approval.consent}”")
+    tell_fact(f"Snapshot {approval.snapshot_hash[:16]}…, chain {approval.chain_hash[:16]}…")
+    tell_fact(f"Evidence: {milestone._verify_evidence() or 'unbroken'}")
+
+
+def bill(env, milestone):
+    env["sale.milestone"]._cron_process_invoice_queue()
+    invoice = env["sale.milestone"].browse(milestone.id).invoice_line_ids.move_id
+    say(f"The invoice queue makes {invoice.name} without a further click.")
+    untaxed, tax, total = (money(invoice[name], invoice) for name in ("amount_untaxed", "amount_tax", "amount_total"))
+    tell_fact(f"{untaxed.strip()} + taxes {tax.strip()} = {total.strip()}, {invoice.state}")
+    return invoice
+
+
+def pay(env, invoice):
+    invoice = env["account.move"].browse(invoice.id)
+    context = {"active_model": "account.move", "active_ids": invoice.ids}
+    env["account.payment.register"].with_context(**context).create({}).action_create_payments()
+    say(f"The accountant registers the payment of {invoice.name}: {invoice.payment_state}.")
+
+
+def reconcile(env, order, invoice):
+    """Let the ledger speak: debits against credits, and from the invoice back to the signature."""
+    invoice = env["account.move"].browse(invoice.id)
+    moves = invoice + invoice.matched_payment_ids.move_id
+    lines = moves.line_ids.filtered("account_id")
+    debit, credit = sum(lines.mapped("debit")), sum(lines.mapped("credit"))
+    say("The ledger says:")
+    for account, items in lines.grouped("account_id").items():
+        tell_entry(f"{account.code} {account.name}", sum(items.mapped("debit")), sum(items.mapped("credit")))
+    tell_entry("Sum", debit, credit)
+    if not lines or env.company.currency_id.compare_amounts(debit, credit):
+        raise AssertionError("The ledger of the story does not balance.")
+    milestone = invoice.billing_milestone_ids
+    say(f"{milestone._get_billing_statement()}; billing: {milestone.billing_state}.")
+    remaining = order.sudo().amount_untaxed - sum(order.sudo().milestone_ids.mapped("amount_invoiced"))
+    tell_fact(f"Still to be earned on {order.name}: {money(remaining, order).strip()}")
+
+
+def submit_next(env, order):
+    milestone = env["sale.milestone"].browse(order.milestone_ids.ids)[1]
+    milestone.action_start()
+    milestone.deliverable_ids.url = "https://example.com/prototype"
+    milestone.action_submit()
+    say(f"{milestone.name} is submitted and waits for the client in the portal: that one is yours.")
+
+
+def draw_signature():
+    """Return a drawn line as a PNG picture, base64."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("RGBA", (320, 80), (255, 255, 255, 0))
+    ImageDraw.Draw(picture).line([(10, 60), (60, 15), (90, 65), (150, 20), (300, 45)], fill="black", width=3)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue())
+
+
+def money(amount, record):
+    return f"{amount:12,.{record.currency_id.decimal_places}f} {record.currency_id.name}"
+
+
+def say(text):
+    print(f"\n• {text}")
+
+
+def tell_fact(text):
+    print(f"    {text}")
+
+
+def tell_entry(name, debit, credit):
+    print(f"    {name[:36]:<36} {debit:12,.2f} {credit:12,.2f}")
