@@ -113,7 +113,7 @@ def sign(order):
     """The client signs: what the portal's signature does."""
     order = order.sudo()
     order.write({"signed_by": order.partner_id.name, "signed_on": fields.Datetime.now(), "signature": draw_signature()})
-    order._validate_order()
+    order.action_confirm()
     say(f"The client signs; {order.name} is confirmed and project {order.project_id.name} is made.")
     tell_fact(f"Invoiceable now: {money(sum(order.order_line.mapped('untaxed_amount_to_invoice')), order)}")
 

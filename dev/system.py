@@ -4,14 +4,16 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from dev import settings
 from dev.console import Problem, output_of, run_step, say
-from dev.files import write
+from dev.files import read_json, write, write_json
 
+# What this release of the distribution does not have, so that it is asked for only once.
+UNAVAILABLE = settings.RUN / "apt/unavailable.json"
 BROWSERS = ("google-chrome", "chromium", "chromium-browser", "google-chrome-stable")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -94,9 +96,10 @@ def needs() -> list[Need]:
 def provide() -> None:
     """Install what is missing; raise Problem when that cannot be done."""
     missing = [need for need in needs() if not need.is_met()]
-    if missing and has_apt():
-        install(missing)
+    if has_apt():
+        install([need for need in missing if need.what not in read_json(UNAVAILABLE)])
         missing = [need for need in missing if not need.is_met()]
+        write_json(UNAVAILABLE, {need.what: need.packages for need in missing if need.loss})
     for need in missing:
         if not need.loss:
             raise Problem(remedy_for(need))
@@ -117,21 +120,30 @@ def remedy_for(need: Need) -> str:
     return f"This machine has no {need.what}: install {' '.join(need.packages)}."
 
 
-def install(missing: Iterable[Need]) -> None:
+def install(missing: list[Need]) -> None:
     """Let APT install the packages of what is missing, as far as this release has them."""
-    wanted = [package for need in missing for package in need.packages]
-    if not settings.is_root() and not shutil.which("sudo"):
-        raise Problem(
-            "System packages are missing and there is no sudo: as root, run "
-            f"`apt-get install --no-install-recommends {' '.join(wanted)}`."
-        )
+    if not missing or not may_install(missing):
+        return
     network = "Is there a network, and does APT know a mirror (/etc/apt)?"
     run_step("Reading APT's package lists", as_root("apt-get", "update"), remedy=network)
-    known = [package for package in wanted if is_known(package)]
+    known = [package for need in missing for package in need.packages if is_known(package)]
     if known:
         arguments = ("install", "-y", "--no-install-recommends", *known)
         title = "Installing system packages"
         run_step(title, as_root("apt-get", *arguments), remedy=network)
+
+
+def may_install(missing: list[Need]) -> bool:
+    """Whether we are or can become root; raises Problem when that cannot be done without."""
+    if settings.is_root() or shutil.which("sudo"):
+        return True
+    if all(need.loss for need in missing):
+        return False
+    wanted = " ".join(package for need in missing for package in need.packages)
+    raise Problem(
+        "System packages are missing and there is no sudo: as root, run "
+        f"`apt-get install --no-install-recommends {wanted}`."
+    )
 
 
 def is_known(package: str) -> bool:
@@ -141,9 +153,12 @@ def is_known(package: str) -> bool:
 
 
 def as_root(*command: str) -> list[str]:
-    """The command, run as root without questions and without making a PostgreSQL cluster."""
-    shims = settings.RUN / "apt" / "shims"
+    """The APT command, run as root, without questions and without making a PostgreSQL cluster."""
+    shims = settings.RUN / "apt/shims"
     write(shims / "pg_conftool", NO_MAIN_CLUSTER, mode=0o755)
-    path = f"{shims}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    quiet = ("env", f"PATH={path}", "DEBIAN_FRONTEND=noninteractive")
-    return [*(() if settings.is_root() else ("sudo",)), *quiet, *command]
+    options = (
+        "-o",
+        f"DPkg::Path={shims}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    )
+    sudo = () if settings.is_root() else ("sudo",)
+    return [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", *command, *options]

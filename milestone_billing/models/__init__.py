@@ -11,6 +11,7 @@ from . import sale_milestone_deliverable
 from . import sale_order
 from . import sale_order_line
 from . import sale_order_invoicing
+from . import sale_order_screen
 from . import sale_order_amounts
 from . import project_project
 from . import project_milestone
@@ -18,3 +19,4 @@ from . import account_move
 from . import account_move_line
 from . import res_company
 from . import res_config_settings
+from . import res_partner

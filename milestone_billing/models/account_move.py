@@ -16,23 +16,58 @@ class AccountMove(models.Model):
             move.billing_milestone_ids = move.line_ids.billing_milestone_id
             move.billing_milestone_count = len(move.billing_milestone_ids)
 
+    def _post(self, soft=True):
+        posted = super()._post(soft)
+        posted.sudo().line_ids.billing_milestone_id._check_billed_within_plan()
+        return posted
+
     def button_draft(self):
-        """:raises UserError: for a cancelled invoice whose milestones were billed again since"""
-        cancelled = self.filtered(lambda move: move.state == "cancel")
-        keys = [key for key in cancelled.line_ids.mapped("milestone_billing_key") if key]
-        if keys:
-            other = self.env["account.move.line"].sudo().search(
-                [("milestone_billing_key", "in", keys), ("parent_state", "!=", "cancel")], limit=1
+        self.filtered(lambda move: move.state == "cancel")._check_milestones_free()
+        result = super().button_draft()
+        self._check_credit_needed()
+        return result
+
+    def button_cancel(self):
+        result = super().button_cancel()
+        self._check_credit_needed()
+        return result
+
+    def action_switch_move_type(self):
+        """:raises UserError: for bills of milestones: a credit note is made from the posted invoice"""
+        if self.sudo().line_ids.billing_milestone_id:
+            raise UserError(
+                self.env._("An invoice of milestones stays one. To credit milestones, reverse their posted invoice.")
             )
-            if other:
+        return super().action_switch_move_type()
+
+    def _check_milestones_free(self):
+        """:raises UserError: for cancelled invoices whose milestones were billed again, or are not approved any more"""
+        lines = self.sudo().line_ids.filtered("milestone_billing_key")
+        for milestone in lines.billing_milestone_id:
+            if milestone.state != "approved":
                 raise UserError(
                     self.env._(
-                        "%(milestone)s was billed by %(invoice)s since: this invoice stays cancelled.",
-                        milestone=other.billing_milestone_id.display_name,
-                        invoice=other.move_id.display_name,
+                        "%(milestone)s is not approved any more: its invoice stays cancelled.",
+                        milestone=milestone.display_name,
                     )
                 )
-        return super().button_draft()
+        other = self.env["account.move.line"].sudo().search(
+            [("milestone_billing_key", "in", lines.mapped("milestone_billing_key")), ("parent_state", "!=", "cancel")],
+            limit=1,
+        )
+        if other:
+            raise UserError(
+                self.env._(
+                    "%(milestone)s was billed by %(invoice)s since: this invoice stays cancelled.",
+                    milestone=other.billing_milestone_id.display_name,
+                    invoice=other.move_id.display_name,
+                )
+            )
+
+    def _check_credit_needed(self):
+        """A credit note, on which a later bill relies, stays posted."""
+        refunds = self.filtered(lambda move: move.move_type == "out_refund")
+        refunds.sudo().line_ids.billing_milestone_id._check_billed_within_plan()
 
     def action_view_billing_milestones(self):
         """Open the milestones that this invoice bills or credits."""

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 
 PROTECTED_FIELDS = frozenset({"billing_milestone_id", "milestone_billing_key"})
 
@@ -35,6 +35,24 @@ class AccountMoveLine(models.Model):
         for line in self:
             line.billing_milestone_id = line.sudo().sale_line_ids.billing_milestone_id[:1]
 
+    @api.constrains("sale_line_ids")
+    def _check_milestone_approved(self):
+        """However an invoice line came about: it bills one order line, of an approved milestone."""
+        for line in self.sudo().filtered(lambda line: line.move_type == "out_invoice"):
+            gated = line.sale_line_ids.filtered(
+                lambda order_line: order_line.billing_milestone_id and not order_line.display_type
+            )
+            if gated and len(line.sale_line_ids) > 1:
+                raise UserError(self.env._("An invoice line bills one order line of a milestone, and nothing else."))
+            for milestone in gated.billing_milestone_id:
+                if milestone.state != "approved":
+                    raise UserError(
+                        self.env._(
+                            "%(milestone)s is not approved: it cannot be invoiced yet.",
+                            milestone=milestone.display_name,
+                        )
+                    )
+
     @api.depends("billing_milestone_id")
     def _compute_milestone_billing_key(self):
         for line in self:
@@ -51,11 +69,20 @@ class AccountMoveLine(models.Model):
     def create(self, vals_list):
         for vals in vals_list:
             self._refuse_milestone_link(vals)
+        defaults = {f"default_{name}" for name in PROTECTED_FIELDS}
+        if not defaults.isdisjoint(self.env.context):
+            context = {key: value for key, value in self.env.context.items() if key not in defaults}
+            self = self.with_context(context)  # pylint: disable=context-overridden, self-cls-assignment
         return super().create(vals_list)
 
     def write(self, vals):
         self._refuse_milestone_link(vals)
-        return super().write(vals)
+        billed = self.filtered("billing_milestone_id") if "sale_line_ids" in vals else self.browse()
+        order_lines = [line.sudo().sale_line_ids for line in billed]
+        result = super().write(vals)
+        if order_lines != [line.sudo().sale_line_ids for line in billed]:
+            raise UserError(self.env._("The milestone of an invoice line follows its order line."))
+        return result
 
     def _refuse_milestone_link(self, vals):
         if PROTECTED_FIELDS.intersection(vals):

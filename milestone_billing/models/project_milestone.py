@@ -13,6 +13,9 @@ class ProjectMilestone(models.Model):
     is_billing_milestone = fields.Boolean(
         compute="_compute_is_billing_milestone", compute_sudo=True, export_string_translation=False
     )
+    billing_milestone_state = fields.Selection(
+        related="billing_milestone_ids.state", string="Approval", groups="base.group_user"
+    )
 
     @api.depends("billing_milestone_ids")
     def _compute_is_billing_milestone(self):
@@ -56,6 +59,25 @@ class ProjectMilestone(models.Model):
         for milestone in self:
             if milestone.is_billing_milestone:
                 milestone.can_be_marked_as_done = False
+
+    def action_view_billing_milestone(self):
+        """Open the billing milestone that this project milestone works for."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "sale.milestone",
+            "res_id": self.billing_milestone_ids[:1].id,
+            "views": [(False, "form")],
+        }
+
+    def _get_data(self):
+        """Tell the project's panel how far the approval is."""
+        data = super()._get_data()
+        if self.is_billing_milestone:
+            labels = dict(self._fields["billing_milestone_state"]._description_selection(self.env))
+            data["billing_milestone_state"] = self.sudo().billing_milestone_state
+            data["billing_milestone_label"] = labels.get(data["billing_milestone_state"])
+        return data
 
     @api.model
     def _get_fields_to_export(self):

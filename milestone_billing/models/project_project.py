@@ -1,9 +1,21 @@
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 
 class ProjectProject(models.Model):
     _inherit = "project.project"
+
+    billing_milestone_count = fields.Integer(
+        compute="_compute_billing_milestone_count", compute_sudo=True, export_string_translation=False
+    )
+
+    def _compute_billing_milestone_count(self):
+        milestones = self.env["sale.milestone"]._read_group(
+            [("project_id", "in", self.ids)], ["project_id"], ["__count"]
+        )
+        counts = {project.id: count for project, count in milestones}
+        for project in self:
+            project.billing_milestone_count = counts.get(project.id, 0)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_milestone_evidence(self):
@@ -16,6 +28,28 @@ class ProjectProject(models.Model):
                     milestones=", ".join(kept.mapped("display_name")),
                 )
             )
+
+    def action_view_billing_milestones(self):
+        """Open the billing milestones of this project."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("milestone_billing.sale_milestone_action_project")
+        return {**action, "domain": [("project_id", "=", self.id)], "context": {"create": False}}
+
+    def _get_stat_buttons(self):
+        buttons = super()._get_stat_buttons()
+        if self.env["sale.milestone"].has_access("read"):
+            buttons.append(
+                {
+                    "icon": "flag-checkered",
+                    "text": self.env._("Billing Milestones"),
+                    "number": self.billing_milestone_count,
+                    "action_type": "object",
+                    "action": "action_view_billing_milestones",
+                    "show": self.billing_milestone_count > 0,
+                    "sequence": 26,
+                }
+            )
+        return buttons
 
     def _link_billing_milestones(self, milestones):
         """Make one project milestone per billing milestone, with a task per deliverable.

@@ -12,13 +12,14 @@ class ResPartner(models.Model):
 
     def _compute_billing_milestone_count(self):
         """Count the milestones that the user may see, those of the contacts of a company included."""
-        family = self.with_context(active_test=False).search([("id", "child_of", self.ids)])
+        self.billing_milestone_count = 0
+        family = self.with_context(active_test=False).search_fetch([("id", "child_of", self.ids)], ["parent_id"])
         groups = self.env["sale.milestone"]._read_group(
             [("partner_id", "in", family.ids)], ["partner_id"], ["__count"]
         )
-        self.billing_milestone_count = 0
+        counted = set(self._ids)
         for partner, count in groups:
             while partner:
-                if partner in self:
+                if partner.id in counted:
                     partner.billing_milestone_count += count
-                partner = partner.with_context(prefetch_fields=False).parent_id
+                partner = partner.parent_id

@@ -215,6 +215,32 @@ class SaleApproval(models.Model):
         recipient = self.recipient_ids.filtered(lambda recipient: recipient.partner_id == partner)
         recipient._write_protected({"decision": decision})
 
+    def _get_team_users(self):
+        """Return who is told about the client's decision: salesperson and project manager."""
+        self.ensure_one()
+        milestone = self._get_subject()
+        users = milestone.user_id | milestone._get_project_manager()
+        return users.filtered(lambda user: user.active and user.partner_id.email)
+
+    @api.model
+    def _queue_mails(self, template_xmlid, records):
+        """Queue a mail per record, rendered in the language of who gets it; it leaves after the commit.
+
+        The message belongs to no document and to no user: the body holds personal links, which the
+        people inside who may read the document must not find.
+        """
+        template = self.env.ref(template_xmlid, raise_if_not_found=False)
+        if not template or not records:
+            return
+        author = self.env.ref("base.partner_root")
+        template.sudo().send_mail_batch(
+            records.ids,
+            force_send=False,
+            email_values={"model": False, "res_id": False, "author_id": author.id},
+            email_layout_xmlid="milestone_billing.mail_notification_milestone",
+        )
+        self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
+
     # -- chain --------------------------------------------------------------------------------------
 
     @api.model

@@ -40,6 +40,7 @@ class SaleApprovalMixin(models.AbstractModel):
         string="Open Review",
         compute="_compute_approval_id",
         compute_sudo=True,
+        search="_search_approval_id",
         help="The review round that waits for a decision.",
     )
     approval_round = fields.Integer(
@@ -54,6 +55,15 @@ class SaleApprovalMixin(models.AbstractModel):
             subject.approval_id = pending
             subject.approval_round = max(subject.approval_ids.mapped("round"), default=0)
             subject.review_due_date = pending.due_date
+
+    @api.model
+    def _search_approval_id(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        pending = fields.Domain("decision", "=", "pending")
+        ids = [approval_id for approval_id in value if approval_id]
+        found = fields.Domain("approval_ids", "any", pending & fields.Domain("id", "in", ids))
+        return found | ~fields.Domain("approval_ids", "any", pending) if False in value else found
 
     # -- the team's side ---------------------------------------------------------------------
 
@@ -146,9 +156,14 @@ class SaleApprovalMixin(models.AbstractModel):
         }
 
     def action_verify_evidence(self):
-        """Tell whether the evidence of the reviews is unbroken."""
+        """Tell whether the evidence of the reviews is unbroken.
+
+        :raises AccessError: for users of the portal
+        """
         self.ensure_one()
         self.check_access("read")
+        if self.env.user.share:
+            raise AccessError(self.env._("Only employees verify evidence."))
         broken = self._verify_evidence()
         if broken:
             message, kind = broken, "danger"

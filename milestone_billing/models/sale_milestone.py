@@ -65,6 +65,16 @@ class SaleMilestone(models.Model):
             "invoice_line_ids",
             "on_hold",
             "access_token",
+            # copies of what they are computed from, on which rules and amounts rely
+            "company_id",
+            "currency_id",
+            "partner_id",
+            "user_id",
+            "order_state",
+            "project_id",
+            "amount_tax",
+            "amount_total",
+            "amount_invoiced",
         }
     )
 
@@ -294,7 +304,7 @@ class SaleMilestone(models.Model):
         generated = self.order_line_ids.filtered(lambda line: line.product_id == line.billing_milestone_id.product_id)
         self._check_plan_open()
         (self._get_all_lines() - sections - generated).billing_milestone_id = False
-        (sections + generated).unlink()
+        (sections + generated).exists().unlink()  # sections without lines are gone already
         result = super().unlink()
         orders._arrange_milestone_lines()
         return result
@@ -348,7 +358,8 @@ class SaleMilestone(models.Model):
         :raises UserError: when no product is known, or a price cannot express the amount
         """
         self._check_plan_open()
-        for milestone in self:
+        for milestone in self.filtered(lambda milestone: not milestone.product_id):
+            milestone.product_id = milestone.company_id._get_milestone_product()
             if not milestone.product_id:
                 raise UserError(
                     self.env._(
@@ -376,10 +387,14 @@ class SaleMilestone(models.Model):
         for line in lines:
             line._set_price_subtotal(amounts[line.billing_milestone_id])
 
+    def _is_agreed(self):
+        """Whether amounts and lines are settled; what was approved stays so when its order is cancelled."""
+        return any(milestone.order_id.state == "sale" or milestone.state == "approved" for milestone in self)
+
     def _check_plan_open(self):
-        """:raises UserError: when the order of a milestone is confirmed, that is, agreed"""
+        """:raises UserError: when a milestone is agreed, by the confirmed order or by its own approval"""
         for milestone in self:
-            if milestone.order_id.state == "sale":
+            if milestone._is_agreed():
                 raise UserError(
                     self.env._(
                         "The milestone plan of %(order)s is agreed with the client and cannot be changed by one side. "

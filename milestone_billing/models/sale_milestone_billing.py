@@ -114,6 +114,32 @@ class SaleMilestone(models.Model):
     def _get_posted_invoice_lines(self):
         return self._get_live_invoice_lines().filtered(lambda line: line.parent_state == "posted")
 
+    def _check_billed_within_plan(self):
+        """:raises UserError: when a milestone is billed beyond its plan, or more of it is credited than was billed"""
+        for milestone in self:
+            currency = milestone.currency_id
+            lines = milestone._get_live_invoice_lines()
+            if any(line.currency_id != currency for line in lines):
+                raise UserError(
+                    self.env._(
+                        "%(milestone)s is billed in the currency of its order.", milestone=milestone.display_name
+                    )
+                )
+            drafts = lines.filtered(lambda line: line.parent_state == "draft" and line._get_milestone_sign() > 0)
+            posted = sum(line._get_milestone_sign() * line.price_subtotal for line in lines - drafts if line.parent_state == "posted")
+            if currency.compare_amounts(posted + sum(drafts.mapped("price_subtotal")), milestone.amount_untaxed) > 0:
+                raise UserError(
+                    self.env._(
+                        "%(milestone)s would be billed beyond the agreed %(amount)s.",
+                        milestone=milestone.display_name,
+                        amount=currency.format(milestone.amount_untaxed),
+                    )
+                )
+            if currency.compare_amounts(posted, 0.0) < 0:
+                raise UserError(
+                    self.env._("More of %(milestone)s would be credited than was billed.", milestone=milestone.display_name)
+                )
+
     def _is_gate_open(self):
         """Whether the order lines of the milestone may be invoiced."""
         self.ensure_one()

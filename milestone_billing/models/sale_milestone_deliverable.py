@@ -13,7 +13,7 @@ class SaleMilestoneDeliverable(models.Model):
     _inherit = ["sale.milestone.protected.mixin"]
     _order = "milestone_id, sequence, id"
 
-    _protected_fields = frozenset({"state", "task_id"})
+    _protected_fields = frozenset({"state", "task_id", "company_id", "order_id"})
 
     milestone_id = fields.Many2one("sale.milestone", required=True, index=True, ondelete="cascade")
     sequence = fields.Integer(default=10)

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 
 from .sale_approval_mixin import REVIEWER_GROUP
+from .sale_milestone import MILESTONE_STATES
 
 
 class SaleMilestone(models.Model):
@@ -8,6 +9,7 @@ class SaleMilestone(models.Model):
 
     _inherit = "sale.milestone"
 
+    state = fields.Selection(group_expand="_expand_states")
     waiting_since = fields.Datetime(related="approval_id.submitted_on", string="Waiting Since")
     review_submitted_by_id = fields.Many2one(related="approval_id.submitted_by", string="Submitted By")
     recipient_ids = fields.One2many(related="approval_id.recipient_ids", string="Asked to Approve")
@@ -19,6 +21,12 @@ class SaleMilestone(models.Model):
     has_client_approval = fields.Boolean(related="order_id.milestone_client_approval", string="Approved by the Client")
     changes_comment = fields.Text(string="Changes Asked For", compute="_compute_changes_comment", compute_sudo=True)
     task_count = fields.Integer(string="Tasks", compute="_compute_task_count", compute_sudo=True)
+
+    @api.model
+    def _expand_states(self, states, domain):
+        """Columns of the board in the order of the work; the exceptional ones only when needed."""
+        names = [name for name, _label in MILESTONE_STATES]
+        return [name for name in names if name in states or name not in ("internal_review", "cancelled")]
 
     @api.depends("state", "review_due_date")
     def _compute_is_review_overdue(self):

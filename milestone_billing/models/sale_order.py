@@ -153,8 +153,8 @@ class SaleOrder(models.Model):
 
     def write(self, vals):
         self._refuse_milestone_evidence(vals)
-        contracts = self.filtered(lambda order: order.state == "sale" and order.milestone_ids)
-        contracts._check_frozen(vals)
+        if not (FROZEN_FIELDS | POLICY_FIELDS).isdisjoint(vals):
+            self.filtered(lambda order: order.milestone_ids._is_agreed())._check_frozen(vals)
         return super().write(vals)
 
     def _refuse_milestone_evidence(self, vals):
@@ -364,6 +364,8 @@ class SaleOrder(models.Model):
             for sequence, line in enumerate(arranged + advances, 1):
                 if line.sequence != sequence:
                     line._write_past_guard({"sequence": sequence})
+        # whoever reads the lines next, an invoice for one, reads them in this order
+        self.invalidate_recordset(["order_line"], flush=False)
 
     def _ensure_milestone_sections(self):
         self.ensure_one()

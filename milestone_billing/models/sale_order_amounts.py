@@ -35,7 +35,7 @@ class SaleOrder(models.Model):
                     line._fix_agreed_amounts(base_line)
 
     def _release_agreed_amounts(self):
-        for line in self.order_line:
+        for line in self.order_line.filtered(lambda line: line.billing_milestone_id.state != "approved"):
             line._release_agreed_amounts()
 
 
@@ -45,6 +45,14 @@ class SaleOrderLine(models.Model):
     @api.depends("extra_tax_data")
     def _compute_amount(self):
         super()._compute_amount()
+
+    @api.depends("extra_tax_data", "qty_invoiced_posted")
+    def _compute_untaxed_amount_to_invoice(self):
+        """Odoo multiplies price and quantity here; a line billed in full was billed for its agreed amount."""
+        super()._compute_untaxed_amount_to_invoice()
+        for line in self.filtered(lambda line: line._has_agreed_amounts() and not line.billing_milestone_id):
+            if line.product_uom_id.compare(line.qty_invoiced_posted, line.product_uom_qty) == 0:
+                line.untaxed_amount_to_invoice = line.price_subtotal - line.untaxed_amount_invoiced
 
     def copy_data(self, default=None):
         """A copy is another quotation: its amounts are its own."""

@@ -19,6 +19,10 @@ FROZEN_FIELDS = frozenset(
         "currency_id",
         "extra_tax_data",
         "qty_delivered",
+        "qty_invoiced",
+        "price_subtotal",
+        "price_tax",
+        "price_total",
         "invoice_lines",
     }
 )
@@ -56,19 +60,33 @@ class SaleOrderLine(models.Model):
         lines = super().create(vals_list)
         gated = lines.filtered(lambda line: line.billing_milestone_id and not line.display_type)
         gated.billing_milestone_id._check_plan_open()
+        lines._take_combo_items_along()
         lines.order_id._arrange_milestone_lines()
         return lines
 
     def write(self, vals):
+        if "qty_to_invoice" in vals and (gated := self.filtered("billing_milestone_id")):
+            # written by whoever counts what to invoice; at the gate nobody counts but the gate
+            super(SaleOrderLine, self - gated).write({"qty_to_invoice": vals["qty_to_invoice"]})
+            vals = {name: value for name, value in vals.items() if name != "qty_to_invoice"}
         self._check_frozen(vals)
         result = super().write(vals)
+        if "billing_milestone_id" in vals:
+            self._take_combo_items_along()
         if "billing_milestone_id" in vals or "sequence" in vals:
             self.order_id._arrange_milestone_lines()
         return result
 
+    def _take_combo_items_along(self):
+        """The items of a combo are part of it, and belong to its milestone."""
+        for item in (self | self.linked_line_ids).filtered("combo_item_id"):
+            milestone = item._get_linked_line().billing_milestone_id
+            if item.billing_milestone_id != milestone:
+                item.billing_milestone_id = milestone
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_agreed(self):
-        self.filtered(lambda line: line.state == "sale").billing_milestone_id._check_plan_open()
+        self.billing_milestone_id._check_plan_open()
 
     def unlink(self):
         orders = self.order_id.filtered("milestone_ids")
@@ -82,12 +100,10 @@ class SaleOrderLine(models.Model):
         if not names:
             return
         joins = self.env["sale.milestone"].browse(vals.get("billing_milestone_id") or [])
-        for line in self.filtered(lambda line: line.state == "sale"):
-            if not line.billing_milestone_id and not joins:
-                continue
-            changed = [name for name in names if line._is_changed_by(name, vals[name])]
-            if changed:
-                (line.billing_milestone_id or joins)._check_plan_open()
+        for line in self:
+            milestones = line.billing_milestone_id | joins
+            if milestones._is_agreed() and any(line._is_changed_by(name, vals[name]) for name in names):
+                milestones._check_plan_open()
 
     def _is_changed_by(self, name, value):
         self.ensure_one()
@@ -151,11 +167,11 @@ class SaleOrderLine(models.Model):
         super()._compute_qty_delivered()
 
     def _prepare_qty_delivered(self):
-        """An approved milestone is delivered; goods and expenses keep their own evidence of delivery."""
+        """An approved milestone is delivered; goods, hours and expenses keep their own evidence of delivery."""
         gated = self.filtered(
             lambda line: line.billing_milestone_id
             and not line.display_type
-            and line.qty_delivered_method not in ("stock_move", "analytic")
+            and line.qty_delivered_method in ("manual", "milestones")
         )
         delivered = super(SaleOrderLine, self - gated)._prepare_qty_delivered()
         for line in gated:
@@ -244,7 +260,7 @@ class SaleOrderLine(models.Model):
         share = self.product_uom_qty * (1 - (self.discount or 0.0) / 100)
         if not share:
             raise UserError(
-                self.env._("%(line)s has no quantity, or a discount of 100 %: set its price by hand.", line=self.name)
+                self.env._("%(line)s has no quantity, or a discount of 100 %%: set its price by hand.", line=self.name)
             )
         self.write({"price_unit": gross / share, "technical_price_unit": 0.0})
         if self.currency_id.compare_amounts(self.price_subtotal, amount) != 0:

@@ -6,6 +6,9 @@ class SaleOrder(models.Model):
 
     _inherit = "sale.order"
 
+    commercial_client_id = fields.Many2one(
+        related="partner_id.commercial_partner_id", string="Client", export_string_translation=False
+    )
     can_edit_milestone_policy = fields.Boolean(compute="_compute_can_edit_milestone_policy")
 
     @api.depends("state")

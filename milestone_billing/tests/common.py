@@ -3,6 +3,7 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 from odoo import SUPERUSER_ID
+from odoo.exceptions import UserError
 from odoo.fields import Command
 from odoo.tests import new_test_user
 
@@ -252,6 +253,13 @@ class MilestoneCommon(TestSaleCommon):
             for data in base_line["tax_details"]["taxes_data"]:
                 amounts[data["tax"]] = amounts.get(data["tax"], 0.0) + data["tax_amount_currency"]
         return amounts
+
+    @contextmanager
+    def assertRefused(self, pattern, exception=UserError):
+        """Expect an error that says ``pattern``, and roll back what came before it, as a request would."""
+        with self.assertRaises(exception) as caught:
+            yield
+        self.assertRegex(str(caught.exception), pattern)
 
     def assertMoney(self, currency, first, second, message=None):
         """The same to the smallest unit of the currency."""

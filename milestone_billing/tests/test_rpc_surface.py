@@ -103,7 +103,7 @@ class TestRpcSurface(HttpCase):
 
     @mute_logger("odoo.http", "odoo.addons.base.models.ir_model", "odoo.addons.base.models.ir_rule")
     def test_outsiders_change_nothing_over_json2(self):
-        harmless = {"action_verify_evidence", "action_view_invoices", "action_view_order", "action_view_tasks"}
+        harmless = {"action_view_invoices", "action_view_order", "action_view_tasks"}
         for group in ("base.group_portal", "base.group_user"):
             key = self._make_key(group)
             for method in sorted(ALLOWED["sale.milestone"] - harmless):
