@@ -47,10 +47,8 @@ class BrowsersRan(pytest.Item):
         self.guard = guard
 
     def runtest(self):
-        assert self.guard.browsers, "No browser was started in this run: no tour was tested."
-
-    def repr_failure(self, excinfo, style=None):
-        return str(excinfo.value)
+        if not self.guard.browsers:
+            pytest.fail("No browser was started in this run: no tour was tested.", pytrace=False)
 
     def reportinfo(self):
         return Path(__file__), None, self.name

@@ -69,10 +69,11 @@ def demo_server(installation: Installation) -> OdooServer:
 
 def make_demo(installation: Installation) -> OdooServer:
     """Make the database and tell the story in it; returns the server that is to serve it."""
-    installation.databases.copy(templates.with_addon(installation), DATABASE)
-    server = demo_server(installation)
-    server.publish_address()  # the story sends links
-    tell(installation, DATABASE)
+    with lock("demo database"):
+        installation.databases.copy(templates.with_addon(installation), DATABASE)
+        server = demo_server(installation)
+        server.publish_address()  # the story sends links
+        tell(installation, DATABASE)
     return server
 
 

@@ -43,7 +43,8 @@ def call(config: str, database: str, script: str, function: str) -> None:
     from odoo.modules.registry import Registry
 
     options = [f"--config={config}", f"--database={database}", "--no-http"]
-    options += ["--max-cron-threads=0", "--log-level=warn"]
+    # Odoo's libraries warn of their own future at length.
+    options += ["--max-cron-threads=0", "--log-level=warn", "--log-handler=py.warnings:ERROR"]
     odoo.tools.config.parse_config(options, setup_logging=True)
     with Registry(database).cursor() as cursor:
         env = odoo.api.Environment(cursor, odoo.SUPERUSER_ID, {})

@@ -18,6 +18,7 @@ from dev.odoo_source import OdooSource
 
 CONFIGURATION = settings.RUN / "odoo.conf"
 LAUNCHER = settings.ROOT / "dev/bin/odoo"
+STAND_IN = settings.ROOT / "dev/stand_in"
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ def configure(installation: Installation) -> None:
         "http_port": ports.remembered("http") or ports.port_for("http"),
         "gevent_port": ports.remembered("gevent") or ports.port_for("gevent"),
         "max_cron_threads": 1,
+        # Odoo's libraries warn of their own future at length.
+        "log_handler": ":INFO,py.warnings:ERROR",
         # Development machines are slow, and a debugger stops the clock.
         "limit_time_cpu": 600,
         "limit_time_real": 1200,
@@ -126,6 +129,7 @@ def environment(**more: str) -> dict[str, str]:
     home.mkdir(parents=True, exist_ok=True)
     values = {
         **os.environ,
+        "PATH": f"{os.environ['PATH']}:{STAND_IN}",
         "HOME": str(home),
         "XDG_CACHE_HOME": str(settings.RUN / "cache"),
         "XDG_CONFIG_HOME": str(home / "config"),

@@ -61,14 +61,23 @@ def examine(home: Path) -> OdooSource:
     version = read_version(release)
     if version != SERIES:
         raise Problem(f"{home} holds Odoo {version}, but {SERIES} is needed: name another one.")
-    candidates = (library / "odoo/addons", library / "addons")
-    addons = tuple(path for path in candidates if (path / "base").exists() or path_has_sale(path))
-    if not any(path_has_sale(path) for path in addons):
-        raise Problem(f"The Odoo in {home} comes without its addons (sale, account, ...).")
-    return OdooSource(library, addons, version)
+    return OdooSource(library, addon_folders(library), version)
 
 
-def path_has_sale(path: Path) -> bool:
+def addon_folders(library: Path) -> tuple[Path, ...]:
+    """Where Odoo's addons are; the package has them all beside `base`, a checkout does not.
+
+    The package's other folder `addons` is a copy without the data files: no use.
+    """
+    core, others = library / "odoo/addons", library / "addons"
+    if has_sale(core):
+        return (core,)
+    if has_sale(others):
+        return (core, others)
+    raise Problem(f"The Odoo in {library} comes without its addons (sale, account, ...).")
+
+
+def has_sale(path: Path) -> bool:
     return (path / "sale/__manifest__.py").exists()
 
 

@@ -33,6 +33,8 @@ unix_socket_directories = ''
 max_connections = 200
 shared_buffers = 256MB
 max_wal_size = 2GB
+# Only a crash of the whole machine could cost data here, and `make demo` brings it back.
+fsync = off
 """
 
 

@@ -28,6 +28,8 @@ PACKAGES_OF_ODOO = (
 )
 FONTS = ("fonts-dejavu-core", "fonts-noto-core")
 
+NO_WKHTMLTOPDF = "PDFs as Odoo makes them (the browser prints them instead)"
+
 # Answers only the question whether installing PostgreSQL shall also create and start a
 # cluster; we make our own and want no other.
 NO_MAIN_CLUSTER = """\
@@ -84,7 +86,7 @@ def needs() -> list[Need]:
         Need("a browser", ("chromium",), lambda: has_command(*BROWSERS), "browser tests"),
         Need("pdftotext", ("poppler-utils",), lambda: has_command("pdftotext"), "PDF tests"),
         Need("gettext", ("gettext",), lambda: has_command("msgmerge"), "merging translations"),
-        Need("wkhtmltopdf", ("wkhtmltopdf",), lambda: has_command("wkhtmltopdf"), "PDFs"),
+        Need("wkhtmltopdf", ("wkhtmltopdf",), lambda: has_command("wkhtmltopdf"), NO_WKHTMLTOPDF),
     ]
     if not os.environ.get("ODOO_HOME"):
         packages = PACKAGES_OF_ODOO
@@ -103,7 +105,7 @@ def provide() -> None:
     for need in missing:
         if not need.loss:
             raise Problem(remedy_for(need))
-        say(f"Note: this machine has no {need.what}; {need.loss} will not work.")
+        say(f"Note: missing on this machine: {need.what}; without it no {need.loss}.")
 
 
 def remedy_for(need: Need) -> str:
@@ -117,7 +119,7 @@ def remedy_for(need: Need) -> str:
             "PostgreSQL 13 or newer was not found: install it, or name a server with "
             "PGHOST, PGPORT, PGUSER and PGPASSWORD."
         )
-    return f"This machine has no {need.what}: install {' '.join(need.packages)}."
+    return f"Missing on this machine: {need.what}; install {' '.join(need.packages)}."
 
 
 def install(missing: list[Need]) -> None:

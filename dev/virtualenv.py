@@ -39,7 +39,7 @@ def provide(odoo: OdooSource) -> Path:
     make(FOLDER, base, requirements, "Odoo's Python packages")
     write_paths("odoo-python.pth", folders)
     write_paths("odoo-source.pth", [str(odoo.library)])
-    check_import(odoo)
+    check_import(fingerprint(odoo.key, *folders))
     return PYTHON
 
 
@@ -107,14 +107,14 @@ def write_paths(name: str, folders: list[str]) -> None:
     write(places[0] / name, "".join(f"{folder}\n" for folder in folders))
 
 
-def check_import(odoo: OdooSource) -> None:
-    """Raise Problem, with what Python said, when this pair does not work together."""
+def check_import(key: str) -> None:
+    """Raise Problem, with what Python said, when this pair, named by a key, does not work."""
     stamp = FOLDER / "imports.json"
-    wanted = {"key": odoo.key}
+    wanted = {"key": key}
     if read_json(stamp) == wanted:
         return
     done = subprocess.run(
-        [PYTHON, "-c", "import odoo.release, odoo.http, odoo.tests, pytest_odoo"],
+        [PYTHON, "-c", "import psycopg2, odoo.release, odoo.http, odoo.tests, pytest_odoo"],
         capture_output=True,
         text=True,
     )

@@ -8,6 +8,7 @@ from PIL import Image
 from odoo import _
 from odoo.exceptions import ValidationError
 
+FORMATS = ("PNG", "JPEG")
 MAX_BYTES = 2 * 1024 * 1024
 MAX_PIXELS = 4096 * 4096
 UNREADABLE = (
@@ -49,7 +50,8 @@ def read_signature(signature):
 def _open_image(content):
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+        Image.open(io.BytesIO(content), formats=FORMATS).verify()
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise ValueError("too many pixels")

@@ -6,7 +6,10 @@ class ProjectProject(models.Model):
     _inherit = "project.project"
 
     billing_milestone_count = fields.Integer(
-        compute="_compute_billing_milestone_count", compute_sudo=True, export_string_translation=False
+        compute="_compute_billing_milestone_count",
+        compute_sudo=True,
+        groups="base.group_user",
+        export_string_translation=False,
     )
 
     def _compute_billing_milestone_count(self):

@@ -173,6 +173,7 @@ class SaleApproval(models.Model):
         if signature:
             self._seal({"signature_hash": self._hash_signature()})
         self._seal({"chain_hash": self._hash_link(self.submission_hash, DECISION_FIELDS)})
+        self.flush_recordset(["decision"])  # the next round may open at once, and the database counts open ones
 
     def _seal(self, values):
         return super().write(values)

@@ -60,6 +60,8 @@ class SaleApprovalRecipient(models.Model):
         """Make personal links dead, for good."""
         self._check_manage()
         self.sudo()._write_protected({"revoked": True, "revoked_by_id": self.env.user.id})
+        for recipient in self.sudo():
+            recipient.approval_id._get_subject().message_unsubscribe(recipient.partner_id.ids)
         return True
 
     def action_resend(self):

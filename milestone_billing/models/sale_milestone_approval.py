@@ -28,7 +28,7 @@ class SaleMilestone(models.Model):
 
         :param str reason: why; without it a dialog asks for it
         :raises AccessError: for others than accountants
-        :raises UserError: while a live invoice exists
+        :raises UserError: while something of it is invoiced, or about to be
         """
         self._check_accountant()
         if not reason:
@@ -49,7 +49,9 @@ class SaleMilestone(models.Model):
         self.ensure_one()
         if self.state != "approved":
             raise UserError(self.env._("%(milestone)s is not approved.", milestone=self.display_name))
-        if self.sudo()._get_live_invoice_lines():
+        lines = self.sudo()._get_live_invoice_lines()
+        drafts = lines.filtered(lambda line: line.parent_state == "draft")
+        if drafts or not self.currency_id.is_zero(self.sudo().amount_invoiced):
             raise UserError(
                 self.env._(
                     "%(milestone)s is invoiced. Cancel or credit the invoice first.", milestone=self.display_name
@@ -71,9 +73,24 @@ class SaleMilestone(models.Model):
                 "invoice_error": False,
             }
         )
+        if self._get_posted_invoice_lines():
+            self._start_billing_round()  # all credited: the next approval bills it again
         self.deliverable_ids._write_protected({"state": "pending"})
         self._sync_reached()
         self._post_review_note(self.env._("Approval taken back: %(reason)s", reason=reason))
+
+    def _verify_evidence(self):
+        """An approved milestone has an approval, and it is the last word."""
+        broken = super()._verify_evidence()
+        if broken or self.state != "approved":
+            return broken
+        last = self.sudo().approval_ids.sorted("id")[-1:]
+        if last.decision != "approved" or last != self.sudo().accepted_approval_id:
+            return self.env._(
+                "%(milestone)s counts as approved, and its last review says something else.",
+                milestone=self.display_name,
+            )
+        return ""
 
     # -- hooks of the engine ---------------------------------------------------------------------
 

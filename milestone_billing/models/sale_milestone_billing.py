@@ -72,6 +72,7 @@ class SaleMilestone(models.Model):
     @api.depends(
         "state",
         "billing_round",
+        "amount_untaxed",
         "invoice_line_ids.parent_state",
         "invoice_line_ids.price_subtotal",
         "invoice_line_ids.move_id.move_type",
@@ -85,12 +86,16 @@ class SaleMilestone(models.Model):
         self.ensure_one()
         invoice_lines = self._get_live_invoice_lines().filtered(lambda line: line._get_milestone_sign() > 0)
         current = invoice_lines.filtered(lambda line: line._get_billing_round() == self.billing_round)
+        posted = sum(line._get_milestone_sign() * line.price_subtotal for line in self._get_posted_invoice_lines())
         if not current:
-            return "to_invoice" if self.state == "approved" and self.order_line_ids else "not_due"
+            if self.state != "approved" or not self.order_line_ids:
+                return "not_due"
+            if not invoice_lines or self.currency_id.compare_amounts(posted, self.amount_untaxed) < 0:
+                return "to_invoice"
+            current = invoice_lines  # opened for billing again, and the credit was undone: nothing is missing
         if any(line.parent_state == "draft" for line in current):
             return "draft"
-        net = sum(line._get_milestone_sign() * line.price_subtotal for line in self._get_posted_invoice_lines())
-        if self.currency_id.is_zero(net):
+        if self.currency_id.is_zero(posted):
             return "credited"
         states = set(current.move_id.mapped("payment_state"))
         if states <= {"paid", "in_payment", "reversed"}:
@@ -337,13 +342,16 @@ class SaleMilestone(models.Model):
         )
         if invoices.line_ids.billing_milestone_id != self:
             raise UserError(self.env._("Not every milestone could be invoiced. Look at their order lines."))
-        self._write_protected({"invoice_queued_on": False, "invoice_error": False})
-        self.activity_unlink(["milestone_billing.mail_activity_invoice_failed"])
         if policy in ("post", "send"):
             invoices.action_post()
         if policy == "send":
             invoices._queue_milestone_sending()
         return invoices
+
+    def _leave_invoice_queue(self):
+        """Forget the queue and its failures, whoever made the invoice."""
+        self._write_protected({"invoice_queued_on": False, "invoice_error": False})
+        self.activity_unlink(["milestone_billing.mail_activity_invoice_failed"])
 
     def _keep_invoice_error(self, error):
         """Keep why an approved milestone has no invoice, tell somebody, and try again tomorrow."""

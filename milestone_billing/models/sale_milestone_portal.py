@@ -127,7 +127,7 @@ class SaleMilestone(models.Model):
     def _get_portal_state(self):
         """Return the state as the client knows it; an internal review is work in progress.
 
-        :return: dict of ``label``, ``color`` (of a badge) and ``rank`` (what asks for attention comes first)
+        :return: dict of ``label``, ``color`` (of the theme) and ``rank`` (what asks for attention comes first)
         """
         self.ensure_one()
         state = "in_progress" if self.state == "internal_review" else self.state
@@ -135,12 +135,29 @@ class SaleMilestone(models.Model):
             "submitted": (self.env._("Waiting for Approval"), "warning"),
             "changes_requested": (self.env._("Changes Requested"), "danger"),
             "in_progress": (self.env._("In Progress"), "info"),
-            "draft": (self.env._("Planned"), "light"),
+            "draft": (self.env._("Planned"), "secondary"),
             "approved": (self.env._("Approved"), "success"),
-            "cancelled": (self.env._("Cancelled"), "light"),
+            "cancelled": (self.env._("Cancelled"), "secondary"),
         }
         label, color = states[state]
         return {"label": label, "color": color, "rank": list(states).index(state)}
+
+    def _get_portal_totals(self):
+        """Return Odoo's tax totals of the milestone.
+
+        In a quotation they are its share of the whole order. Once agreed they are fixed on its lines: then
+        the page of one milestone costs the same, however many others the contract has.
+        """
+        self.ensure_one()
+        if self.order_state == "sale":
+            engine, company = self.env["account.tax"], self.company_id
+            base_lines = [line._prepare_base_line_for_taxes_computation() for line in self.order_line_ids]
+            engine._add_tax_details_in_base_lines(base_lines, company)
+            engine._round_base_lines_tax_details(base_lines, company)
+            totals = engine._get_tax_totals_summary(base_lines=base_lines, currency=self.currency_id, company=company)
+            if self.currency_id.compare_amounts(totals["total_amount_currency"], self.amount_total) == 0:
+                return totals
+        return self._get_totals()[self]
 
     def _get_portal_rounds(self):
         """Return the decided rounds that concern the client, the newest first."""

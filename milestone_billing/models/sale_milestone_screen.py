@@ -3,6 +3,9 @@ from odoo import api, fields, models
 from .sale_approval_mixin import REVIEWER_GROUP
 from .sale_milestone import MILESTONE_STATES
 
+# What the company says inside is not for clients, who may read their milestones in the portal.
+INTERNAL = "base.group_user"
+
 
 class SaleMilestone(models.Model):
     """What screens say about a milestone beyond its stored fields: who waits for whom, since when."""
@@ -10,17 +13,21 @@ class SaleMilestone(models.Model):
     _inherit = "sale.milestone"
 
     state = fields.Selection(group_expand="_expand_states")
-    waiting_since = fields.Datetime(related="approval_id.submitted_on", string="Waiting Since")
-    review_submitted_by_id = fields.Many2one(related="approval_id.submitted_by", string="Submitted By")
-    recipient_ids = fields.One2many(related="approval_id.recipient_ids", string="Asked to Approve")
+    waiting_since = fields.Datetime(related="approval_id.submitted_on", string="Waiting Since", groups=INTERNAL)
+    review_submitted_by_id = fields.Many2one(
+        related="approval_id.submitted_by", string="Submitted By", groups=INTERNAL
+    )
+    recipient_ids = fields.One2many(related="approval_id.recipient_ids", string="Asked to Approve", groups=INTERNAL)
     is_review_overdue = fields.Boolean(string="Answer Overdue", compute="_compute_is_review_overdue")
     can_review = fields.Boolean(compute="_compute_can_review")
     can_edit_scope = fields.Boolean(compute="_compute_can_edit")
     can_edit_contract = fields.Boolean(compute="_compute_can_edit")
     has_internal_review = fields.Boolean(related="order_id.milestone_internal_review", string="Reviewed Inside")
     has_client_approval = fields.Boolean(related="order_id.milestone_client_approval", string="Approved by the Client")
-    changes_comment = fields.Text(string="Changes Asked For", compute="_compute_changes_comment", compute_sudo=True)
-    task_count = fields.Integer(string="Tasks", compute="_compute_task_count", compute_sudo=True)
+    changes_comment = fields.Text(
+        string="Changes Asked For", compute="_compute_changes_comment", compute_sudo=True, groups=INTERNAL
+    )
+    task_count = fields.Integer(string="Tasks", compute="_compute_task_count", compute_sudo=True, groups=INTERNAL)
 
     @api.model
     def _expand_states(self, states, domain):
@@ -45,7 +52,7 @@ class SaleMilestone(models.Model):
             milestone.can_review = (
                 is_reviewer
                 and milestone.state == "internal_review"
-                and milestone.review_submitted_by_id != self.env.user
+                and milestone.sudo().review_submitted_by_id != self.env.user
             )
 
     @api.depends("state", "order_state")
@@ -76,6 +83,7 @@ class SaleMilestone(models.Model):
     def action_open_plan(self):
         """Open scope and deliverables of a milestone in a dialog, from the plan of its order."""
         self.ensure_one()
+        self.check_access("read")
         return {
             "type": "ir.actions.act_window",
             "name": self.name,
@@ -83,14 +91,4 @@ class SaleMilestone(models.Model):
             "res_id": self.id,
             "views": [(self.env.ref("milestone_billing.sale_milestone_view_form_plan").id, "form")],
             "target": "new",
-        }
-
-    def action_open(self):
-        """Open the whole milestone, from the plan of its order or from a project."""
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "sale.milestone",
-            "res_id": self.id,
-            "views": [(False, "form")],
         }

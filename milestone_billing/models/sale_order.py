@@ -270,7 +270,9 @@ class SaleOrder(models.Model):
             return  # confirmed again: the evidence so far refers to the first agreement
         Approval = self.env["sale.approval"]
         contract = Approval._dump_canonical(self.sudo()._prepare_contract_values())
-        super().write({"milestone_contract": contract, "milestone_contract_hash": Approval._hash_text(contract)})
+        # written past our own guard, and for everybody who may confirm: the text is for administrators only
+        values = {"milestone_contract": contract, "milestone_contract_hash": Approval._hash_text(contract)}
+        super(SaleOrder, self.sudo()).write(values)
 
     def _prepare_contract_values(self):
         self.ensure_one()

@@ -74,20 +74,54 @@ class SaleOrderLine(models.Model):
         Amounts in the company's currency follow from the rate of the invoice.
         """
         self.ensure_one()
+        data = self._prepare_fixed_tax_data(base_line, *self._get_amounts_by_tax(base_line))
+        self._write_past_guard({"extra_tax_data": {**data, AGREED: True}})
+
+    @api.model
+    def _get_amounts_by_tax(self, base_line):
+        """Return the untaxed amount of a rounded base line, and by tax its (tax amount, base amount)."""
         details = base_line["tax_details"]
-        base_line["manual_total_excluded_currency"] = (
-            details["total_excluded_currency"] + details["delta_total_excluded_currency"]
-        )
-        base_line["manual_tax_amounts"] = {
-            str(data["tax"].id): {
-                "tax_amount_currency": data["tax_amount_currency"],
-                "base_amount_currency": data["base_amount_currency"],
-            }
+        by_tax = {
+            data["tax"]: (data["tax_amount_currency"], data["base_amount_currency"])
             for data in details["taxes_data"]
             if not data["is_reverse_charge"]
-        } or {"": {}}  # the engine ignores a fixed total without any tax
-        data = self.env["account.tax"]._export_base_line_extra_tax_data(base_line)
-        self._write_past_guard({"extra_tax_data": {**data, AGREED: True}})
+        }
+        return details["total_excluded_currency"] + details["delta_total_excluded_currency"], by_tax
+
+    @api.model
+    def _prepare_fixed_tax_data(self, base_line, untaxed, by_tax):
+        """Return the ``extra_tax_data`` that fixes a line to these amounts, in the order's currency."""
+        fixed = {
+            **base_line,
+            "manual_total_excluded_currency": untaxed,
+            "manual_tax_amounts": {
+                str(tax.id): {"tax_amount_currency": amount, "base_amount_currency": base}
+                for tax, (amount, base) in by_tax.items()
+            }
+            or {"": {}},  # the engine ignores a fixed total without any tax
+        }
+        return self.env["account.tax"]._export_base_line_extra_tax_data(fixed)
+
+    def _get_unbilled_tax_data(self, quantity, price_unit):
+        """Return the ``extra_tax_data`` that bills what is not billed of the line: untaxed and each tax exactly."""
+        self.ensure_one()
+        engine = self.env["account.tax"]
+        base_line = self._prepare_base_line_for_taxes_computation()
+        engine._add_tax_details_in_base_line(base_line, self.company_id)
+        engine._round_base_lines_tax_details([base_line], self.company_id)
+        untaxed, by_tax = self._get_amounts_by_tax(base_line)
+        for invoice_line in self._get_billed_lines():
+            sign = invoice_line._get_milestone_sign()
+            base_lines, _tax_lines = invoice_line.move_id._get_rounded_base_and_tax_lines()
+            for billed_line in base_lines:
+                if billed_line["record"] == invoice_line:
+                    billed, billed_by_tax = self._get_amounts_by_tax(billed_line)
+                    untaxed -= sign * billed
+                    for tax, (amount, base) in billed_by_tax.items():
+                        amount_left, base_left = by_tax.get(tax, (0.0, 0.0))
+                        by_tax[tax] = amount_left - sign * amount, base_left - sign * base
+        base_line.update(quantity=quantity, price_unit=price_unit, manual_total_excluded=None)
+        return self._prepare_fixed_tax_data(base_line, untaxed, by_tax)
 
     def _has_agreed_amounts(self):
         return bool((self.extra_tax_data or {}).get(AGREED))

@@ -25,7 +25,9 @@ class SaleOrder(models.Model):
             invoice_vals_list = [
                 vals for order_vals in invoice_vals_list for vals in self._split_by_milestone(order_vals)
             ]
-        return super()._create_account_invoices(invoice_vals_list, final)
+        moves = super()._create_account_invoices(invoice_vals_list, final)
+        moves.line_ids.billing_milestone_id._leave_invoice_queue()
+        return moves
 
     def _split_by_milestone(self, invoice_vals):
         """Split the values of an order's invoice into one per milestone, so that all are created at once."""

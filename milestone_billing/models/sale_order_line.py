@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import float_is_zero
 
 # What a confirmed milestone is worth and consists of.
 FROZEN_FIELDS = frozenset(
@@ -135,8 +134,8 @@ class SaleOrderLine(models.Model):
     def _get_milestone_qty_to_invoice(self):
         """Return the whole quantity when the gate is open and nothing bills it, else 0.
 
-        After a credit note, and the decision to bill again, it is the quantity that was credited; a
-        credit by price alone leaves no quantity and is billed as one (see ``_prepare_invoice_line``).
+        After a credit note, and the decision to bill again, it is the quantity that was credited, or
+        the ordered one after a credit by price alone (see ``_prepare_invoice_line``).
         """
         self.ensure_one()
         if self.state != "sale" or not self.billing_milestone_id._is_gate_open() or self._get_current_billing():
@@ -146,7 +145,7 @@ class SaleOrderLine(models.Model):
         if self.currency_id.is_zero(self._get_unbilled_subtotal()):
             return 0.0
         quantity = self.product_uom_qty - self.qty_invoiced
-        return quantity or self.product_uom_qty
+        return quantity if quantity * self.product_uom_qty > 0 else self.product_uom_qty
 
     def _get_current_billing(self):
         """Return the live invoice lines that bill this line in the milestone's present billing round."""
@@ -157,10 +156,17 @@ class SaleOrderLine(models.Model):
         )
 
     def _get_unbilled_subtotal(self):
-        """Return the untaxed amount of the line less its live invoices plus its credit notes."""
+        """Return the untaxed amount of the line less its live invoices plus its posted credit notes."""
         self.ensure_one()
-        live = self.invoice_lines.filtered(lambda line: line.parent_state != "cancel")
-        return self.price_subtotal - sum(line._get_milestone_sign() * line.price_subtotal for line in live)
+        billed = sum(line._get_milestone_sign() * line.price_subtotal for line in self._get_billed_lines())
+        return self.price_subtotal - billed
+
+    def _get_billed_lines(self):
+        """Return the live invoice lines, and those of credit notes once they are posted."""
+        self.ensure_one()
+        return self.invoice_lines.filtered(
+            lambda line: line.parent_state == "posted" or (line.parent_state == "draft" and line._get_milestone_sign() > 0)
+        )
 
     @api.depends("billing_milestone_id.state")
     def _compute_qty_delivered(self):
@@ -229,13 +235,11 @@ class SaleOrderLine(models.Model):
         """Bill again exactly what was credited, whether by quantity or by price."""
         values = super()._prepare_invoice_line(**optional_values)
         milestone = self.billing_milestone_id
-        if not milestone or self.display_type or milestone.billing_round == 1 or not values.get("quantity"):
+        if not milestone or milestone.billing_round == 1 or not (self.price_subtotal and values.get("quantity")):
             return values
-        if self.price_subtotal and not float_is_zero(self.product_uom_qty, precision_digits=6):
-            unbilled = self._get_unbilled_subtotal()
-            factor = unbilled / self.price_subtotal * self.product_uom_qty / values["quantity"]
-            if self.currency_id.compare_amounts(unbilled, self.price_subtotal) != 0:
-                values.update(price_unit=self.price_unit * factor, extra_tax_data=False)
+        share = self._get_unbilled_subtotal() / self.price_subtotal * self.product_uom_qty / values["quantity"]
+        values["price_unit"] = self.price_unit * share
+        values["extra_tax_data"] = self._get_unbilled_tax_data(values["quantity"], values["price_unit"])
         return values
 
     def _handle_milestones(self, project):

@@ -3,3 +3,9 @@ from . import test_gate
 from . import test_plan
 from . import test_rights
 from . import test_rpc_surface
+from . import test_portal_access
+from . import test_portal_approval
+from . import test_portal_attacks
+from . import test_portal_tours
+from . import test_views
+from . import test_tour_backend

@@ -233,6 +233,13 @@ class MilestoneCommon(TestSaleCommon):
     def _create_attachment(cls, name="proof.txt", content=b"proof", **values):
         return cls.env["ir.attachment"].create({"name": name, "datas": base64.b64encode(content), **values})
 
+    @classmethod
+    def _tamper(cls, query, params=()):
+        """Change the database behind the back of Odoo."""
+        cls.env.flush_all()
+        cls.env.cr.execute(query, params)
+        cls.env.invalidate_all()
+
     # -- what holds at every moment --------------------------------------------------------------------
 
     def _tax_amounts(self, moves):

@@ -164,16 +164,14 @@ class TestApproval(MilestoneCommon):
         with self.assertRefused("changed since you opened it"):
             self.milestone._approve(self._evidence(self.milestone, snapshot_hash=None))
         # a change past all guards, as by a server-side script
-        self.env.cr.execute("UPDATE sale_milestone SET name = 'Other' WHERE id = %s", self.milestone.ids)
-        self.env.invalidate_all()
+        self._tamper("UPDATE sale_milestone SET name = 'Other' WHERE id = %s", self.milestone.ids)
         with self.assertRefused("changed since you opened it"):
             self.milestone._approve(self._evidence(self.milestone))
 
     def test_a_changed_content_makes_a_new_round_for_the_same_people(self):
         self.milestone.action_submit()
         old = self.milestone.approval_id
-        self.env.cr.execute("UPDATE sale_milestone SET name = 'Other' WHERE id = %s", self.milestone.ids)
-        self.env.invalidate_all()
+        self._tamper("UPDATE sale_milestone SET name = 'Other' WHERE id = %s", self.milestone.ids)
         new = self.milestone._renew_round()
         self.assertEqual((old.decision, new.decision, new.round), ("superseded", "pending", 2))
         self.assertEqual(new.recipient_ids.partner_id, self.approver)
@@ -310,8 +308,7 @@ class TestApproval(MilestoneCommon):
     def test_a_content_changed_under_internal_review_is_not_passed_on(self):
         self._require_internal_review()
         self._as("sale_manager").action_submit()
-        self.env.cr.execute("UPDATE sale_milestone SET name = 'Other' WHERE id = %s", self.milestone.ids)
-        self.env.invalidate_all()
+        self._tamper("UPDATE sale_milestone SET name = 'Other' WHERE id = %s", self.milestone.ids)
         with self.assertRefused("withdraw it and submit it again"):
             self._as("reviewer").action_internal_approve()
 
@@ -473,13 +470,12 @@ class TestApproval(MilestoneCommon):
             "comment": (second, "'y'", "decision"),
             "ip_address": (first, "'198.51.100.1'", "decision"),
             "chain_hash": (second, f"'{'0' * 64}'", "decision"),
-            "kind": (second, "'client'", "submission"),
+            "kind": (second, "'internal'", "submission"),
         }
         for column, (approval, value, problem) in tampering.items():
             with self.subTest(column=column):
                 savepoint = self.env.cr.savepoint()
-                self.env.cr.execute(f"UPDATE sale_approval SET {column} = {value} WHERE id = {approval.id}")
-                self.env.invalidate_all()
+                self._tamper(f"UPDATE sale_approval SET {column} = {value} WHERE id = {approval.id}")
                 found = self.milestone._verify_evidence()
                 self.assertIn(f"record {approval.id})", found)
                 self.assertIn(problem, found)
@@ -491,44 +487,39 @@ class TestApproval(MilestoneCommon):
         self._approve(self.milestone)
         self.milestone.action_revert_approval("x")
         first, second = self.milestone.approval_ids.sorted("id")
-        self.env.cr.execute("UPDATE sale_milestone SET accepted_approval_id = NULL")
-        self.env.cr.execute("DELETE FROM sale_approval_recipient WHERE approval_id = %s", first.ids)
-        self.env.cr.execute("DELETE FROM sale_approval WHERE id = %s", first.ids)
-        self.env.invalidate_all()
+        self._tamper("UPDATE sale_milestone SET accepted_approval_id = NULL")
+        self._tamper("DELETE FROM sale_approval_recipient WHERE approval_id = %s", first.ids)
+        self._tamper("DELETE FROM sale_approval WHERE id = %s", first.ids)
         self.assertIn(f"record {second.id})", self.milestone._verify_evidence())
 
     def test_the_verifier_misses_the_last_link_of_an_approved_milestone(self):
         self._approve(self.milestone)
         approval = self.milestone.approval_ids
-        self.env.cr.execute("UPDATE sale_milestone SET accepted_approval_id = NULL WHERE id = %s", self.milestone.ids)
-        self.env.cr.execute("DELETE FROM sale_approval_recipient WHERE approval_id = %s", approval.ids)
-        self.env.cr.execute("DELETE FROM sale_approval WHERE id = %s", approval.ids)
-        self.env.invalidate_all()
+        self._tamper("UPDATE sale_milestone SET accepted_approval_id = NULL WHERE id = %s", self.milestone.ids)
+        self._tamper("DELETE FROM sale_approval_recipient WHERE approval_id = %s", approval.ids)
+        self._tamper("DELETE FROM sale_approval WHERE id = %s", approval.ids)
         self.assertTrue(self.milestone._verify_evidence())
 
     def test_the_verifier_compares_approved_milestones_with_their_evidence(self):
-        self.env.cr.execute("UPDATE sale_milestone SET state = 'approved' WHERE id = %s", self.second.ids)
-        self.env.invalidate_all()
+        self._tamper("UPDATE sale_milestone SET state = 'approved' WHERE id = %s", self.second.ids)
         self.assertTrue(self.second._verify_evidence(), "approved by SQL, without any evidence")
 
     def test_the_verifier_finds_an_altered_contract(self):
         self._approve(self.milestone)
-        self.env.cr.execute(
+        self._tamper(
             "UPDATE sale_order SET milestone_contract = replace(milestone_contract, '1000.00', '1.00') WHERE id = %s",
             self.order.ids,
         )
-        self.env.invalidate_all()
         self.assertIn("contract", self.milestone._verify_evidence())
 
     def test_a_replaced_contract_breaks_the_chain(self):
         self._approve(self.milestone)
         approval = self.milestone.approval_ids
         contract = self.order.sudo().milestone_contract.replace("1000.00", "1.00")
-        self.env.cr.execute(
+        self._tamper(
             "UPDATE sale_order SET milestone_contract = %s, milestone_contract_hash = %s WHERE id = %s",
             [contract, approval._hash_text(contract), self.order.id],
         )
-        self.env.invalidate_all()
         self.assertIn(f"record {approval.id})", self.milestone._verify_evidence())
 
     def test_a_replaced_signature_or_proof_is_found(self):
@@ -564,8 +555,7 @@ class TestApproval(MilestoneCommon):
     def test_the_button_tells_whether_the_evidence_is_unbroken(self):
         self._approve(self.milestone)
         self.assertEqual(self._as("salesperson").action_verify_evidence()["params"]["type"], "success")
-        self.env.cr.execute("UPDATE sale_approval SET comment = 'x' WHERE milestone_id = %s", self.milestone.ids)
-        self.env.invalidate_all()
+        self._tamper("UPDATE sale_approval SET comment = 'x' WHERE milestone_id = %s", self.milestone.ids)
         self.assertEqual(self.milestone.action_verify_evidence()["params"]["type"], "danger")
 
     def test_rounds_of_two_milestones_do_not_wait_for_each_other(self):

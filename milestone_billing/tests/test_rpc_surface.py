@@ -23,12 +23,15 @@ ALLOWED = {
         "action_view_invoices",
         "action_view_order",
         "action_view_tasks",
+        "action_open_plan",
     },
     "sale.approval.recipient": {"action_revoke", "action_resend"},
     "sale.approval.on.behalf": {"action_confirm"},
     "sale.approval.reason": {"action_confirm"},
     "sale.order": {"action_view_milestones"},
     "account.move": {"action_view_billing_milestones"},
+    "project.project": {"action_view_billing_milestones"},
+    "project.milestone": {"action_view_billing_milestone"},
 }
 # Native methods that the addon extends keep their own rules.
 ORM = {"create", "write", "unlink", "copy", "copy_data"}
@@ -103,7 +106,7 @@ class TestRpcSurface(HttpCase):
 
     @mute_logger("odoo.http", "odoo.addons.base.models.ir_model", "odoo.addons.base.models.ir_rule")
     def test_outsiders_change_nothing_over_json2(self):
-        harmless = {"action_view_invoices", "action_view_order", "action_view_tasks"}
+        harmless = {"action_open_plan", "action_view_invoices", "action_view_order", "action_view_tasks"}
         for group in ("base.group_portal", "base.group_user"):
             key = self._make_key(group)
             for method in sorted(ALLOWED["sale.milestone"] - harmless):
