@@ -114,7 +114,8 @@ def download(folder: Path) -> Path:
         apt = ["apt-get", *private_apt(folder)]
         remedy = "Is there a network? ODOO_HOME=... uses an Odoo 19 that is already there."
         try:
-            run_step("Looking for Odoo 19 in Debian", [*apt, "update"], remedy=remedy)
+            update = [*apt, "update", "--error-on=any"]
+            run_step("Looking for Odoo 19 in Debian", update, remedy=remedy)
             for leftover in folder.glob(f"{PACKAGE}_*.deb"):
                 remove(leftover)
             run_step(

@@ -23,7 +23,7 @@ NATIVE_MODULES = (
 )
 
 OLDEST_POSTGRESQL = 13
-NEEDED_GIGABYTES = 5
+NEEDED_GIGABYTES = 4
 
 
 def addons() -> list[Path]:

@@ -141,10 +141,15 @@ def may_install(missing: list[Need]) -> bool:
         return True
     if all(need.loss for need in missing):
         return False
-    wanted = " ".join(package for need in missing for package in need.packages)
+    wanted = [
+        package
+        for need in missing
+        for package in need.packages
+        if is_known(package) or not need.loss
+    ]
     raise Problem(
         "System packages are missing and there is no sudo: as root, run "
-        f"`apt-get install --no-install-recommends {wanted}`."
+        f"`apt-get install --no-install-recommends {' '.join(wanted)}`."
     )
 
 

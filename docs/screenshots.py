@@ -2,7 +2,7 @@
 
 The environment says where: ODOO_URL, ODOO_DB, and ODOO_GUIDE, the JSON file with what the
 story of the demo returned (logins, pages). CHROMIUM may name another browser. The pictures
-go to docs/pictures, two of them also to the page of the addon.
+go to docs/pictures, two of them also to the addon's own page.
 """
 
 import base64
@@ -41,6 +41,7 @@ OPTIONS = (
 SECONDS = 60
 DESKTOP = (1200, 800)
 PHONE = (375, 760)
+BOARD = (1785, 800)  # five columns
 
 # Everything is there and nothing moves any more.
 SETTLED = """
@@ -66,7 +67,9 @@ class Browser:
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+        program = os.environ.get("CHROMIUM") or next(
+            filter(None, map(shutil.which, BROWSERS)), None
+        )
         if not program:
             raise SystemExit("No Chromium was found: install it, or name it with CHROMIUM.")
         self.process = subprocess.Popen(
@@ -112,7 +115,9 @@ class Browser:
 
     def evaluate(self, expression):
         """Return the value of a JavaScript expression, awaited when it is a promise."""
-        answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
         if "exceptionDetails" in answer:
             raise RuntimeError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
@@ -163,7 +168,13 @@ class Browser:
     def above(self, selector, gap=0):
         """Return the rectangle of the window down to the top of an element."""
         box = self.box(selector)
-        return {**box, "x": 0, "y": 0, "width": self.evaluate("window.innerWidth"), "height": box["y"] - gap}
+        return {
+            **box,
+            "x": 0,
+            "y": 0,
+            "width": self.evaluate("window.innerWidth"),
+            "height": box["y"] - gap,
+        }
 
     def down_to(self, selector, gap=24):
         """Return the rectangle of the window down to the bottom of an element."""
@@ -176,8 +187,11 @@ class Browser:
         data = self.call("Page.captureScreenshot", format="png", **options)["data"]
         picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
         path = PICTURES / f"{name}.png"
-        picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
-        print(f"    {path.name:<28} {picture.width:>5} x {picture.height:<5} {path.stat().st_size // 1024:>4} kB", flush=True)
+        picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+            path, optimize=True
+        )
+        size = f"{picture.width} x {picture.height}, {path.stat().st_size // 1024} kB"
+        print(f"    {path.name:<28} {size}", flush=True)
 
 
 class Client:
@@ -226,10 +240,16 @@ def take_portal(browser, client):
         browser.go("/my/milestones", ".o_portal_my_doc_table", size)
         browser.shoot(f"portal-list{suffix}", browser.down_to(".o_portal_my_doc_table"))
         browser.go(f"/my/milestones/{waiting}", "#milestone_waiting", (size[0], 1400))
-        browser.shoot(f"portal-milestone{suffix}", browser.above("#milestone_communication", gap=16))
+        browser.shoot(
+            f"portal-milestone{suffix}", browser.above("#milestone_communication", gap=16)
+        )
         browser.size(*size)
-        browser.click("[data-bs-target='#modal_milestone_approve']", "#modal_milestone_approve.show canvas")
-        browser.shoot(f"portal-approval{suffix}", browser.down_to("#modal_milestone_approve .modal-content"))
+        browser.click(
+            "[data-bs-target='#modal_milestone_approve']", "#modal_milestone_approve.show canvas"
+        )
+        browser.shoot(
+            f"portal-approval{suffix}", browser.down_to("#modal_milestone_approve .modal-content")
+        )
     browser.go(f"/my/milestones/{approved}", "#milestone_invoice_list")
     browser.shoot("portal-approved", browser.box("#milestone_invoices"))
 
@@ -245,12 +265,17 @@ def take_sales(browser, user):
 
 def take_project(browser, user):
     """The board, a milestone with the client, and the approval on behalf of the client."""
-    browser.go("/odoo/milestones", ".o_kanban_view .o_kanban_record", (1900, 1000))
+    browser.go("/odoo/milestones", ".o_kanban_view .o_kanban_record", BOARD)
+    browser.evaluate(
+        "document.querySelectorAll('.o_content, .o_renderer').forEach((part) => part.scrollTo(1e4, 0))"
+    )
     browser.shoot("milestones-board")
-    waiting = user.find("sale.milestone", [["state", "=", "submitted"], ["project_id", "!=", False]])
+    waiting = user.find(
+        "sale.milestone", [["state", "=", "submitted"], ["project_id", "!=", False]]
+    )
     browser.go(f"/odoo/milestones/{waiting}", "button[name=action_approve_on_behalf]")
     browser.stretch()
-    browser.shoot("milestone-waiting", browser.down_to(".o_form_sheet"))
+    browser.shoot("milestone-waiting", browser.down_to(".o_form_sheet", gap=0))
     browser.size(*DESKTOP)
     browser.click("button[name=action_approve_on_behalf]", ".modal .o_field_widget[name=proof_ids]")
     browser.shoot("approve-on-behalf", browser.down_to(".modal-content"))
@@ -258,23 +283,26 @@ def take_project(browser, user):
 
 def take_accounting(browser, user):
     """An approved milestone with its reviews, and its invoice."""
-    milestone = user.find("sale.milestone", [["billing_state", "=", "paid"], ["name", "=", "Concept"]])
+    milestone = user.find(
+        "sale.milestone", [["billing_state", "=", "paid"], ["name", "=", "Concept"]]
+    )
     invoice = user.find("account.move", [["line_ids.billing_milestone_id", "=", milestone]])
     browser.go(f"/odoo/milestones/{milestone}", "a[name=reviews]")
     browser.click("a[name=reviews]", "button[name=action_verify_evidence]")
     browser.stretch()
-    browser.shoot("milestone-reviews", browser.down_to("[name=approval_ids] .o_data_row"))
+    browser.shoot("milestone-reviews", browser.down_to("[name=approval_ids] .o_data_row", gap=0))
     browser.go(f"/odoo/customer-invoices/{invoice}", "button[name=action_view_billing_milestones]")
     browser.stretch()
-    browser.shoot("invoice-milestone", browser.down_to("[name=tax_totals]"))
+    browser.shoot("invoice-milestone", browser.down_to("[name=tax_totals]", gap=0))
 
 
 def take_settings(browser, _user):
-    block = "#milestone_internal_review"
-    browser.go("/odoo/action-milestone_billing.milestone_billing_settings_action", block)
-    browser.evaluate(f"document.querySelector('{block}').closest('.o_settings_container').scrollIntoView()")
-    time.sleep(0.5)
-    browser.shoot("settings")
+    browser.go(
+        "/odoo/action-milestone_billing.milestone_billing_settings_action",
+        "#milestone_create_project",
+    )
+    browser.stretch()
+    browser.shoot("settings", browser.down_to("#milestone_create_project"))
 
 
 def main():
@@ -292,6 +320,8 @@ def main():
         for role, take in steps:
             print(f"Pictures of the {role.lower()}:", flush=True)
             take(browser, Client(browser, os.environ["ODOO_DB"], *logins[role]))
+    for name in ("portal-milestone", "quotation-milestones"):
+        shutil.copyfile(PICTURES / f"{name}.png", DESCRIPTION / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@
         "views/sale_milestone_menus.xml",
         "views/portal_templates.xml",
         "views/milestone_portal_templates.xml",
+        "views/milestone_decision_portal_templates.xml",
     ],
     "demo": [
         "demo/sale_milestone_demo.xml",
@@ -42,6 +43,7 @@
         "web.assets_frontend": [
             "milestone_billing/static/src/interactions/**/*",
             "milestone_billing/static/src/scss/portal.scss",
+            "milestone_billing/static/src/signature/**/*",
         ],
         "web.assets_backend": [
             "milestone_billing/static/src/components/**/*",

@@ -1,1 +1,3 @@
 from . import portal
+from . import portal_milestone
+from . import portal_decision

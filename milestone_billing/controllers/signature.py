@@ -5,7 +5,6 @@ import warnings
 
 from PIL import Image
 
-from odoo import _
 from odoo.exceptions import ValidationError
 
 FORMATS = ("PNG", "JPEG")
@@ -21,7 +20,7 @@ UNREADABLE = (
 )
 
 
-def read_signature(signature):
+def read_signature(env, signature):
     """Check a drawn or typed signature that a browser sent, and return it as a clean PNG image.
 
     The image is encoded anew, so that nothing but its pixels is kept as evidence.
@@ -32,16 +31,16 @@ def read_signature(signature):
     :raises ValidationError: when it is missing, blank, too large or no such image
     """
     if not signature or not isinstance(signature, str):
-        raise ValidationError(_("The signature is missing. Draw it, or type your name."))
+        raise ValidationError(env._("The signature is missing. Draw it, or type your name."))
     if len(signature) > MAX_BYTES * 4 / 3:
-        raise ValidationError(_("The signature is too large: at most 2 MB."))
+        raise ValidationError(env._("The signature is too large: at most 2 MB."))
     try:
         content = base64.b64decode(signature, validate=True)
         image = _open_image(content)
     except UNREADABLE as error:
-        raise ValidationError(_("The signature is no PNG or JPEG image. Please sign again.")) from error
+        raise ValidationError(env._("The signature is no PNG or JPEG image. Please sign again.")) from error
     if all(low == high for low, high in image.getextrema()):
-        raise ValidationError(_("The signature is blank. Draw it, or type your name."))
+        raise ValidationError(env._("The signature is blank. Draw it, or type your name."))
     output = io.BytesIO()
     image.save(output, "PNG")
     return base64.b64encode(output.getvalue())

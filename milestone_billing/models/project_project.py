@@ -23,11 +23,13 @@ class ProjectProject(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_milestone_evidence(self):
         milestones = self.env["sale.milestone"].sudo().search([("project_id", "in", self.ids)])
-        kept = milestones.filtered(lambda milestone: milestone.approval_ids or milestone.invoice_line_ids)
+        kept = milestones.filtered(
+            lambda milestone: milestone.state != "cancelled" or milestone.approval_ids or milestone.invoice_line_ids
+        )
         if kept:
             raise UserError(
                 self.env._(
-                    "%(milestones)s: reviewed or invoiced in this project. Archive the project instead.",
+                    "%(milestones)s: agreed with a client, or reviewed, in this project. Archive the project instead.",
                     milestones=", ".join(kept.mapped("display_name")),
                 )
             )
@@ -88,7 +90,7 @@ class ProjectProject(models.Model):
                     "project_id": self.id,
                     "milestone_id": deliverable.milestone_id.project_milestone_id.id,
                     "partner_id": deliverable.milestone_id.partner_id.id,
-                    "sale_line_id": deliverable.milestone_id.order_line_ids[:1].id,
+                    "sale_line_id": deliverable.milestone_id._get_task_order_line().id,
                     "date_deadline": deliverable.milestone_id.contract_date,
                     "description": deliverable._get_task_description(),
                     "company_id": self.company_id.id,

@@ -150,7 +150,7 @@ class SaleApproval(models.Model):
         if self.decision != "pending":
             raise AccessError(self.env._("This round is decided already."))
         signature = evidence.get("signature")
-        proof = evidence.get("proof") or self.env["ir.attachment"]
+        proof = (evidence.get("proof") or self.env["ir.attachment"]).sorted("id")
         self._seal(
             {
                 "decision": decision,
@@ -309,7 +309,8 @@ class SaleApproval(models.Model):
             return self.env._("the consent does not match its hash")
         if (self.signature_hash or False) != self._hash_signature():
             return self.env._("the signature does not match its hash")
-        proof_hash = self._hash_text(",".join(self.proof_ids.mapped("checksum"))) if self.proof_ids else False
+        proof = self.proof_ids.sorted("id")
+        proof_hash = self._hash_text(",".join(proof.mapped("checksum"))) if proof else False
         if (self.proof_hash or False) != proof_hash:
             return self.env._("the proof does not match its hash")
         if self.chain_hash != self._hash_link(self.submission_hash, DECISION_FIELDS):

@@ -248,6 +248,11 @@ class SaleOrderLine(models.Model):
             return None
         return super()._handle_milestones(project)
 
+    def _compute_tax_ids(self):
+        """"Update taxes" leaves agreed milestones, as "Update prices" does."""
+        agreed = self.filtered(lambda line: line.billing_milestone_id._is_agreed())
+        return super(SaleOrderLine, self - agreed)._compute_tax_ids()
+
     # -- prices ---------------------------------------------------------------------------------------
 
     def _set_price_subtotal(self, amount):

@@ -9,3 +9,11 @@ from . import test_portal_attacks
 from . import test_portal_tours
 from . import test_views
 from . import test_tour_backend
+from . import test_project
+from . import test_native_paths
+from . import test_multi_company
+from . import test_install
+from . import test_guards
+from . import test_approval
+from . import test_billing_state
+from . import test_invoice_queue

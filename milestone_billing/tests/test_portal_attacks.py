@@ -1,3 +1,5 @@
+import json
+
 from odoo import fields
 from odoo.exceptions import AccessError, ValidationError
 from odoo.fields import Command
@@ -247,7 +249,7 @@ class TestPortalAttacks(PortalCommon):
                 response = self._post(link, suffix, {"reason": "x", "snapshot": snapshot, **token})
                 self.assertEqual(response.status_code, 400)
         approve = self._link(self.recipient, "/approve", snapshot=snapshot)
-        body = '{"params": {"name": "Eve", "signature": "%s"}}' % draw_signature()
+        body = json.dumps({"params": {"name": "Eve", "signature": draw_signature()}})
         for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
             response = self.url_open(approve, data=body, headers={"Content-Type": content_type})
             self.assertGreaterEqual(response.status_code, 400)
@@ -311,8 +313,8 @@ class TestPortalAttacks(PortalCommon):
         pages += (self._get_mails() - before).mapped("body_html")
         pages += [str(body) for body in milestone.sudo().message_ids.mapped("body")]
         for page in pages:
-            for bad in ("<script>alert", "<img src=x", "onclick=", "49"):
-                self.assertNotIn(bad, page if bad != "49" else page.partition("<script>alert(1)")[2][:60])
+            for bad in ("<script>alert", "<img src=x", "onclick=", "script&gt;49"):
+                self.assertNotIn(bad, page)
 
     def test_links_of_deliverables_lead_nowhere_bad(self):
         self.milestone.action_withdraw()

@@ -159,13 +159,6 @@ class TestProject(MilestoneCommon):
                 {"name": "Sly", "project_id": project.id, "billing_milestone_ids": [Command.link(milestone.id)]}
             )
 
-    def test_a_project_milestone_stays_with_its_project(self):
-        order = self._create_project_contract()
-        native = order.milestone_ids[0].project_milestone_id
-        other = self.env["project.project"].create({"name": "Other", "allow_milestones": True})
-        with self.assertRaises(UserError):
-            native.project_id = other
-
     def test_the_line_of_a_billing_milestone_is_not_billed_by_a_native_milestone_as_well(self):
         native_product = self._create_product(name="Native", type="service", service_policy="delivered_milestones")
         order = self._create_gated_order(
@@ -194,7 +187,7 @@ class TestProject(MilestoneCommon):
         order = self._create_project_contract()
         project = order.milestone_ids.project_id
         self._submit(order.milestone_ids[0])
-        with self.assertRefused("reviewed or invoiced in this project"):
+        with self.assertRefused("Archive the project instead"):
             project.unlink()
         project.active = False
         self.assertEqual(order.milestone_ids.project_id, project)
@@ -205,9 +198,11 @@ class TestProject(MilestoneCommon):
     def test_a_project_of_a_running_contract_is_kept(self):
         order = self._create_project_contract()
         project = order.milestone_ids.project_id
-        with self.assertRaises(UserError):
+        with self.assertRefused("Archive the project instead"):
             project.unlink()
-        self.assertTrue(project.exists())
+        order._action_cancel()
+        project.unlink()
+        self.assertFalse(order.milestone_ids.project_milestone_id)
 
     def test_a_copied_project_has_plain_milestones(self):
         order = self._create_project_contract()
@@ -229,6 +224,11 @@ class TestProject(MilestoneCommon):
         project = order.milestone_ids.project_id.with_user(self.users["project_manager"])
         panel = project.get_panel_data()
         self.assertEqual(len(panel["milestones"]["data"]), 2)
-        items = order.milestone_ids.project_id._get_profitability_items(False)
-        revenue = items["revenues"]["total"]
-        self.assertAlmostEqual(revenue["invoiced"] + revenue["to_invoice"], 3000.0)
+        self.assertEqual(self._get_revenue(order), {"invoiced": 1000.0, "to_invoice": 0.0})
+        self._approve(order.milestone_ids[1])
+        self.assertEqual(self._get_revenue(order), {"invoiced": 1000.0, "to_invoice": 2000.0})
+        self._run_queue()
+        self.assertEqual(self._get_revenue(order), {"invoiced": 3000.0, "to_invoice": 0.0})
+
+    def _get_revenue(self, order):
+        return order.milestone_ids.project_id._get_profitability_items(False)["revenues"]["total"]
