@@ -8,9 +8,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.contracts import approve, find_milestones, make_contracts, make_native_orders, submit  # noqa: E402
-from benchmarks.measure import measured, quantile  # noqa: E402
-from benchmarks.portal import run as run_portal  # noqa: E402
+from benchmarks.contracts import approve, find_milestones, make_contracts, make_native_orders, submit
+from benchmarks.measure import measured, quantile
+from benchmarks.portal import run as run_portal
 
 SINGLE = 20
 BATCH = 200

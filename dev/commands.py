@@ -3,60 +3,22 @@
 import signal
 import sys
 
-from dev import demo, postgres, settings
+from dev import (
+    demo,
+    lint,
+    measuring,
+    native_tests,
+    postgres,
+    settings,
+    testing,
+    translations,
+    virtualenv,
+)
 from dev.console import Problem, say
+from dev.databases import LEDGER, Databases
 from dev.files import is_locked, lock, read_json, remove
 
 INTERRUPTED = 130
-
-
-def test() -> int:
-    """Run the whole suite: the addon's tests, browser tests included, and the system tests."""
-    from dev import testing
-
-    return testing.run_tests()
-
-
-def test_native() -> int:
-    """Run Odoo's own tests without and with the addon and print the difference (long)."""
-    from dev import native_tests
-
-    return native_tests.compare()
-
-
-def lint() -> int:
-    """Check style, Odoo's conventions, XML formatting and the translation template."""
-    from dev import lint
-
-    return lint.check()
-
-
-def format() -> int:
-    """Bring Python and XML files into shape."""
-    from dev import lint
-
-    return lint.apply()
-
-
-def pot() -> None:
-    """Export the translation template and merge it into the translations."""
-    from dev import translations
-
-    translations.export()
-
-
-def bench() -> None:
-    """Run the benchmarks in a fresh database."""
-    from dev import measuring
-
-    measuring.bench()
-
-
-def screenshots() -> None:
-    """Take the pictures of the documentation from a served demo."""
-    from dev import measuring
-
-    measuring.screenshots()
 
 
 def stop() -> None:
@@ -75,9 +37,6 @@ def clean() -> None:
 
 def drop_from_named_server() -> None:
     """On a server that is not ours nothing of ours stays."""
-    from dev import virtualenv
-    from dev.databases import LEDGER, Databases
-
     if postgres.DATA.exists() or not virtualenv.PYTHON.exists():
         return
     with lock("setup"):
@@ -91,23 +50,36 @@ COMMANDS = {
     "serve": demo.serve,
     "shell": demo.shell,
     "update": demo.update,
-    "test": test,
-    "test-native": test_native,
-    "lint": lint,
-    "format": format,
-    "pot": pot,
-    "bench": bench,
-    "screenshots": screenshots,
+    "test": testing.run_tests,
+    "test-native": native_tests.compare,
+    "lint": lint.check,
+    "format": lint.apply,
+    "pot": translations.export,
+    "bench": measuring.bench,
+    "screenshots": measuring.screenshots,
     "stop": stop,
     "clean": clean,
 }
 
 
+VARIABLES = {
+    "ODOO_HOME": "an Odoo 19 that is already there (checkout or dist-packages)",
+    "ODOO_PYTHON": "the Python that it runs with",
+    "PGHOST": "a PostgreSQL server to use (with PGPORT, PGUSER, PGPASSWORD)",
+    "DB_PREFIX": f"how the names of our databases begin (default: {settings.ADDON})",
+    "RUN_DIR": "where everything is put (default: .run)",
+    "PYTHON": "the Python that runs these commands (default: python3)",
+}
+
+
 def show_help() -> None:
-    """List the commands."""
+    """List the commands and the variables."""
     width = max(map(len, COMMANDS))
     for name, command in COMMANDS.items():
         say(f"  make {name:<{width}}  {command.__doc__.strip().splitlines()[0]}")
+    say("Variables, as in `make demo ODOO_HOME=/opt/odoo`:")
+    for name, meaning in VARIABLES.items():
+        say(f"  {name:<{width + 5}}  {meaning}")
 
 
 def main(arguments: list[str]) -> int:

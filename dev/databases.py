@@ -91,9 +91,7 @@ class Databases:
     def drop(self, name: str) -> None:
         """Drop a database of ours with its files and whoever is still connected."""
         if self.exists(name):
-            self.query(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", name
-            )
+            self.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", name)
             self.query(f'DROP DATABASE "{name}" WITH (FORCE)')
         remove(FILESTORE / name)
         strike(name)

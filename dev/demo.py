@@ -18,7 +18,7 @@ SERVING = "demo server"
 
 
 def demo() -> None:
-    """Make a fresh database, play the main job in it and serve it (SERVE=0: do not)."""
+    """Set everything up, play the main job in a fresh database and serve it (SERVE=0: do not)."""
     installation = set_up()
     refuse_while_served()
     server = make_demo(installation)

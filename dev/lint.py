@@ -11,7 +11,10 @@ from dev.installation import set_up
 
 
 def check() -> int:
-    """Run every check, say what each found, and return 1 when any found something."""
+    """Check style, Odoo's conventions, XML and the translation template.
+
+    Says what each check found, and returns 1 when any found something.
+    """
     installation = set_up()
     programs = linters()
     results = {
@@ -27,7 +30,7 @@ def check() -> int:
 
 
 def apply() -> int:
-    """Repair what can be repaired without thought."""
+    """Bring Python and XML files into shape."""
     programs = linters()
     run(programs / "ruff", "check", "--fix", "--quiet", ".")
     run(programs / "ruff", "format", ".")

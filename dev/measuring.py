@@ -17,7 +17,7 @@ PICTURES = settings.ROOT / "docs/screenshots.py"
 
 
 def bench() -> None:
-    """Call `run(env)` of the benchmarks; what it prints is the result."""
+    """Run the benchmarks (`run(env)` of benchmarks/run.py) in a fresh database."""
     must_exist(BENCHMARKS)
     installation, database = set_up(), f"{settings.DATABASE_PREFIX}_bench"
     with lock("benchmark"):
@@ -49,7 +49,7 @@ def durable_commits(installation: Installation) -> Iterator[None]:
 
 
 def screenshots() -> None:
-    """Run the script that takes the pictures while a freshly made demo is served.
+    """Take the pictures of the documentation from a freshly made and served demo.
 
     It finds the server in ODOO_URL and ODOO_DB, and what the story returned (logins,
     pages) in the JSON file named by ODOO_GUIDE.

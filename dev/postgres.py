@@ -79,7 +79,10 @@ def named_server() -> Server:
 def own_server() -> Server:
     programs = find_programs()
     if not programs:
-        raise Problem("PostgreSQL 13 or newer was not found, though it should be installed.")
+        raise Problem(
+            f"The PostgreSQL that made {DATA} is gone: install it again, or let `make clean` "
+            "remove everything that was made, databases included."
+        )
     if not DATA.exists():
         make_cluster(programs)
     if not running_port():
@@ -88,25 +91,25 @@ def own_server() -> Server:
 
 
 def find_programs() -> Path | None:
-    """The folder with initdb and pg_ctl of the newest PostgreSQL on this machine.
+    """The folder with initdb and pg_ctl: the newest, or the one that made our cluster."""
+    found = installed()
+    with contextlib.suppress(OSError):
+        return found.get(int((DATA / "PG_VERSION").read_text()))
+    return found[max(found)] if found else None
 
-    A cluster that exists already keeps the version that made it.
-    """
-    found = {}
+
+def installed() -> dict[int, Path]:
+    """The folders with PostgreSQL's programs on this machine, by major version."""
     on_path = shutil.which("initdb")
-    places = [
-        *Path("/usr/lib/postgresql").glob("*/bin"),
-        *([Path(on_path).parent] if on_path else []),
-    ]
+    places = [*Path("/usr/lib/postgresql").glob("*/bin")]
+    places += [Path(on_path).parent] if on_path else []
+    found = {}
     for place in places:
         shown = output_of([place / "initdb", "--version"]) or ""
         version = re.search(r"(\d+)", shown)
         if version and int(version[1]) >= settings.OLDEST_POSTGRESQL:
             found[int(version[1])] = place
-    made_by = DATA / "PG_VERSION"
-    with contextlib.suppress(OSError):
-        return found.get(int(made_by.read_text()))
-    return found[max(found)] if found else None
+    return found
 
 
 def make_cluster(programs: Path) -> None:
@@ -124,9 +127,7 @@ def make_cluster(programs: Path) -> None:
     command = [programs / "initdb", "-D", unfinished, "-U", USER, f"--pwfile={hint}"]
     options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
     remedy = "PGHOST=... uses a server that is already there."
-    run_step(
-        "Making a PostgreSQL cluster", as_server(*command, *options), cwd=Path("/"), remedy=remedy
-    )
+    run_step("Making a PostgreSQL cluster", as_server(*command, *options), cwd=Path("/"), remedy=remedy)
     remove(hint)
     with (unfinished / "postgresql.conf").open("a") as configuration:
         configuration.write(CONFIGURATION)
@@ -151,9 +152,7 @@ def as_server(*command: str | Path) -> list[str]:
     if not settings.is_root():
         return parts
     if not shutil.which("setpriv"):
-        raise Problem(
-            "PostgreSQL does not run as root and `setpriv` is missing: install util-linux."
-        )
+        raise Problem("PostgreSQL does not run as root and `setpriv` is missing: install util-linux.")
     user = unprivileged_user()
     group = str(pwd.getpwnam(user).pw_gid)
     change = ["setpriv", "--reuid", user, "--regid", group, "--init-groups"]

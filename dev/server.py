@@ -5,6 +5,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ from dev.ports import free_port
 START_SECONDS = 180
 STOP_SECONDS = 15
 PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
 
 
 class OdooServer:
@@ -75,7 +77,7 @@ class OdooServer:
                 stderr=subprocess.STDOUT,
                 env=environment(),
                 start_new_session=True,
-                preexec_fn=end_with_parent,
+                preexec_fn=end_with_parent if in_main_thread() else None,
             )
         try:
             self.wait_until_healthy()
@@ -127,6 +129,11 @@ class OdooServer:
         self.process = None
 
 
+def in_main_thread() -> bool:
+    """The kernel means by parent the thread that started a process; only this one stays."""
+    return threading.current_thread() is threading.main_thread()
+
+
 def end_with_parent() -> None:
     """Ask the kernel to end this process when the one that started it is gone."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

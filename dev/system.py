@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev import settings
+from dev import postgres, settings
 from dev.console import Problem, output_of, run_step, say
 from dev.files import read_json, write, write_json
 
@@ -67,9 +67,7 @@ def has_packages(*names: str) -> bool:
 
 
 def has_postgresql() -> bool:
-    from dev.postgres import find_programs
-
-    return bool(os.environ.get("PGHOST") or find_programs())
+    return bool(os.environ.get("PGHOST") or postgres.installed())
 
 
 def has_venv() -> bool:
@@ -141,12 +139,7 @@ def may_install(missing: list[Need]) -> bool:
         return True
     if all(need.loss for need in missing):
         return False
-    wanted = [
-        package
-        for need in missing
-        for package in need.packages
-        if is_known(package) or not need.loss
-    ]
+    wanted = [package for need in missing for package in need.packages if is_known(package) or not need.loss]
     raise Problem(
         "System packages are missing and there is no sudo: as root, run "
         f"`apt-get install --no-install-recommends {' '.join(wanted)}`."

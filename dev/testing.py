@@ -15,7 +15,7 @@ SYSTEM_TESTS = settings.ROOT / "tests"
 
 
 def run_tests() -> int:
-    """Run the suite in a fresh database; ARGS are pytest's own arguments."""
+    """Run all tests in fresh databases; ARGS="..." hands arguments to pytest."""
     installation = set_up()
     arguments = shlex.split(os.environ.get("ARGS", ""))
     with lock("test run"):

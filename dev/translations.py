@@ -21,7 +21,7 @@ def template_of(addon: Path) -> Path:
 
 
 def export() -> None:
-    """Write each addon's template and merge it into its translations."""
+    """Export the translation template and merge it into the translations."""
     for addon, text in exported(set_up()).items():
         template = template_of(addon)
         if is_same(template, text):

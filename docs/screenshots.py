@@ -41,7 +41,7 @@ OPTIONS = (
 SECONDS = 60
 DESKTOP = (1200, 800)
 PHONE = (375, 760)
-BOARD = (1785, 800)  # five columns
+BOARD = (1755, 800)  # five columns
 
 # Everything is there and nothing moves any more.
 SETTLED = """
@@ -51,10 +51,9 @@ document.readyState === 'complete' && document.fonts.status === 'loaded'
 """
 # How high the page would like to be, whichever part of it scrolls.
 WANTED_HEIGHT = """
-(() => {
-    const scrolled = document.querySelector('.o_content, #wrapwrap') || document.documentElement;
-    return window.innerHeight + scrolled.scrollHeight - scrolled.clientHeight;
-})()
+Math.max(...[...document.querySelectorAll('.o_content, .settings, #wrapwrap')].map(
+    (part) => window.innerHeight + part.scrollHeight - part.clientHeight
+))
 """
 
 
@@ -67,9 +66,7 @@ class Browser:
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        program = os.environ.get("CHROMIUM") or next(
-            filter(None, map(shutil.which, BROWSERS)), None
-        )
+        program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
         if not program:
             raise SystemExit("No Chromium was found: install it, or name it with CHROMIUM.")
         self.process = subprocess.Popen(
@@ -115,9 +112,7 @@ class Browser:
 
     def evaluate(self, expression):
         """Return the value of a JavaScript expression, awaited when it is a promise."""
-        answer = self.call(
-            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
-        )
+        answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
@@ -187,9 +182,7 @@ class Browser:
         data = self.call("Page.captureScreenshot", format="png", **options)["data"]
         picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
         path = PICTURES / f"{name}.png"
-        picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-            path, optimize=True
-        )
+        picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
         size = f"{picture.width} x {picture.height}, {path.stat().st_size // 1024} kB"
         print(f"    {path.name:<28} {size}", flush=True)
 
@@ -240,16 +233,10 @@ def take_portal(browser, client):
         browser.go("/my/milestones", ".o_portal_my_doc_table", size)
         browser.shoot(f"portal-list{suffix}", browser.down_to(".o_portal_my_doc_table"))
         browser.go(f"/my/milestones/{waiting}", "#milestone_waiting", (size[0], 1400))
-        browser.shoot(
-            f"portal-milestone{suffix}", browser.above("#milestone_communication", gap=16)
-        )
+        browser.shoot(f"portal-milestone{suffix}", browser.above("#milestone_communication", gap=36))
         browser.size(*size)
-        browser.click(
-            "[data-bs-target='#modal_milestone_approve']", "#modal_milestone_approve.show canvas"
-        )
-        browser.shoot(
-            f"portal-approval{suffix}", browser.down_to("#modal_milestone_approve .modal-content")
-        )
+        browser.click("[data-bs-target='#modal_milestone_approve']", "#modal_milestone_approve.show canvas")
+        browser.shoot(f"portal-approval{suffix}", browser.down_to("#modal_milestone_approve .modal-content"))
     browser.go(f"/my/milestones/{approved}", "#milestone_invoice_list")
     browser.shoot("portal-approved", browser.box("#milestone_invoices"))
 
@@ -266,13 +253,9 @@ def take_sales(browser, user):
 def take_project(browser, user):
     """The board, a milestone with the client, and the approval on behalf of the client."""
     browser.go("/odoo/milestones", ".o_kanban_view .o_kanban_record", BOARD)
-    browser.evaluate(
-        "document.querySelectorAll('.o_content, .o_renderer').forEach((part) => part.scrollTo(1e4, 0))"
-    )
+    browser.evaluate("document.querySelectorAll('.o_content, .o_renderer').forEach((part) => part.scrollTo(1e4, 0))")
     browser.shoot("milestones-board")
-    waiting = user.find(
-        "sale.milestone", [["state", "=", "submitted"], ["project_id", "!=", False]]
-    )
+    waiting = user.find("sale.milestone", [["state", "=", "submitted"], ["project_id", "!=", False]])
     browser.go(f"/odoo/milestones/{waiting}", "button[name=action_approve_on_behalf]")
     browser.stretch()
     browser.shoot("milestone-waiting", browser.down_to(".o_form_sheet", gap=0))
@@ -283,9 +266,7 @@ def take_project(browser, user):
 
 def take_accounting(browser, user):
     """An approved milestone with its reviews, and its invoice."""
-    milestone = user.find(
-        "sale.milestone", [["billing_state", "=", "paid"], ["name", "=", "Concept"]]
-    )
+    milestone = user.find("sale.milestone", [["billing_state", "=", "paid"], ["name", "=", "Concept"]])
     invoice = user.find("account.move", [["line_ids.billing_milestone_id", "=", milestone]])
     browser.go(f"/odoo/milestones/{milestone}", "a[name=reviews]")
     browser.click("a[name=reviews]", "button[name=action_verify_evidence]")

@@ -103,6 +103,10 @@ class SystemServer(OdooServer):
             timeout=TIMEOUT_SECONDS,
         )
 
+    def twin(self, **options) -> OdooServer:
+        """Another server on the same database, as in a production with several machines."""
+        return OdooServer(self.installation, self.database, **options)
+
     def processes(self) -> list[psutil.Process]:
         """The processes below the main one: HTTP workers, cron workers, the chat server."""
         return psutil.Process(self.process.pid).children(recursive=True)

@@ -40,9 +40,7 @@ class MilestoneDecision(MilestonePage):
     @http.route(
         ["/my/milestones/<int:milestone_id>/changes"], type="http", auth="public", methods=["POST"], website=True
     )
-    def portal_milestone_changes(
-        self, milestone_id, recipient=None, token=None, snapshot=None, reason=None, **_kwargs
-    ):
+    def portal_milestone_changes(self, milestone_id, recipient=None, token=None, snapshot=None, reason=None, **_kwargs):
         """Ask for changes, with a reason."""
         access = self._get_milestone_access(milestone_id, recipient, token)
         if not access:

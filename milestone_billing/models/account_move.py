@@ -18,18 +18,18 @@ class AccountMove(models.Model):
 
     def _post(self, soft=True):
         posted = super()._post(soft)
-        posted.sudo().line_ids.billing_milestone_id._check_billed_within_plan()
+        posted._check_milestones_within_plan()
         return posted
 
     def button_draft(self):
         self.filtered(lambda move: move.state == "cancel")._check_milestones_free()
         result = super().button_draft()
-        self._check_credit_needed()
+        self._check_milestones_within_plan()
         return result
 
     def button_cancel(self):
         result = super().button_cancel()
-        self._check_credit_needed()
+        self._check_milestones_within_plan()
         return result
 
     def action_switch_move_type(self):
@@ -51,9 +51,16 @@ class AccountMove(models.Model):
                         milestone=milestone.display_name,
                     )
                 )
-        other = self.env["account.move.line"].sudo().search(
-            [("milestone_billing_key", "in", lines.mapped("milestone_billing_key")), ("parent_state", "!=", "cancel")],
-            limit=1,
+        other = (
+            self.env["account.move.line"]
+            .sudo()
+            .search(
+                [
+                    ("milestone_billing_key", "in", lines.mapped("milestone_billing_key")),
+                    ("parent_state", "!=", "cancel"),
+                ],
+                limit=1,
+            )
         )
         if other:
             raise UserError(
@@ -64,10 +71,9 @@ class AccountMove(models.Model):
                 )
             )
 
-    def _check_credit_needed(self):
-        """A credit note, on which a later bill relies, stays posted."""
-        refunds = self.filtered(lambda move: move.move_type == "out_refund")
-        refunds.sudo().line_ids.billing_milestone_id._check_billed_within_plan()
+    def _check_milestones_within_plan(self):
+        """A credit note on which a later bill relies stays posted, and so does a bill that is credited."""
+        self.sudo().line_ids.billing_milestone_id._check_billed_within_plan()
 
     def action_view_billing_milestones(self):
         """Open the milestones that this invoice bills or credits."""

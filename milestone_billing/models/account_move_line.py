@@ -57,9 +57,7 @@ class AccountMoveLine(models.Model):
     def _compute_milestone_billing_key(self):
         for line in self:
             order_line = line.sudo().sale_line_ids[:1]
-            bills = (
-                line.billing_milestone_id and line.move_type == "out_invoice" and not order_line.display_type
-            )
+            bills = line.billing_milestone_id and line.move_type == "out_invoice" and not order_line.display_type
             if bills and not line.milestone_billing_key:
                 line.milestone_billing_key = f"{order_line.id}.{line.billing_milestone_id.billing_round}"
             elif not line.milestone_billing_key:

@@ -19,7 +19,6 @@ class ResCompany(models.Model):
 
     milestone_product_id = fields.Many2one(
         "product.product",
-        string="Milestone Product",
         domain=[("type", "=", "service"), ("sale_ok", "=", True)],
         check_company=True,
         help="Product of the order lines that the milestone plan makes; it gives them their taxes and income account.",
@@ -67,6 +66,8 @@ class ResCompany(models.Model):
     def _get_milestone_product(self):
         """Return the product of generated milestone lines (may be empty)."""
         self.ensure_one()
-        return self.milestone_product_id or self.env.ref(
-            "milestone_billing.product_milestone", raise_if_not_found=False
-        ) or self.env["product.product"]
+        return (
+            self.milestone_product_id
+            or self.env.ref("milestone_billing.product_milestone", raise_if_not_found=False)
+            or self.env["product.product"]
+        )

@@ -14,9 +14,7 @@ class ResPartner(models.Model):
         """Count the milestones that the user may see, those of the contacts of a company included."""
         self.billing_milestone_count = 0
         family = self.with_context(active_test=False).search_fetch([("id", "child_of", self.ids)], ["parent_id"])
-        groups = self.env["sale.milestone"]._read_group(
-            [("partner_id", "in", family.ids)], ["partner_id"], ["__count"]
-        )
+        groups = self.env["sale.milestone"]._read_group([("partner_id", "in", family.ids)], ["partner_id"], ["__count"])
         counted = set(self._ids)
         for partner, count in groups:
             while partner:

@@ -41,9 +41,7 @@ class SaleApproval(models.Model):
     _order = "id desc"
     _rec_name = "snapshot_hash"
 
-    milestone_id = fields.Many2one(
-        "sale.milestone", string="Milestone", index=True, ondelete="restrict", readonly=True
-    )
+    milestone_id = fields.Many2one("sale.milestone", index=True, ondelete="restrict", readonly=True)
     order_id = fields.Many2one("sale.order", compute="_compute_order_id", store=True, index=True)
     company_id = fields.Many2one(related="order_id.company_id", store=True)
     kind = fields.Selection(
@@ -94,8 +92,8 @@ class SaleApproval(models.Model):
     ip_address = fields.Char(string="IP Address", readonly=True)
     user_agent = fields.Char(readonly=True)
     recorded_by = fields.Many2one("res.users", readonly=True, ondelete="restrict")
-    approved_on = fields.Date(string="Approved On", readonly=True, help="Day on which the client approved elsewhere.")
-    proof_ids = fields.Many2many("ir.attachment", string="Proof", readonly=True, bypass_search_access=True)
+    approved_on = fields.Date(readonly=True, help="Day on which the client approved elsewhere.")
+    proof_ids = fields.Many2many("ir.attachment", readonly=True, bypass_search_access=True)
     proof_hash = fields.Char(readonly=True)
     chain_hash = fields.Char(readonly=True)
     recipient_ids = fields.One2many("sale.approval.recipient", "approval_id", string="Asked", readonly=True)
@@ -120,13 +118,14 @@ class SaleApproval(models.Model):
             approval.display_name = f"{subject}: {kinds.get(approval.kind)} {approval.round}"
 
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list):  # pylint: disable=method-required-super
         raise AccessError(self.env._("Evidence of reviews is recorded by the reviews themselves."))
 
-    def write(self, vals):
+    def write(self, vals):  # pylint: disable=method-required-super
         raise AccessError(self.env._("Evidence of reviews cannot be changed."))
 
-    def unlink(self):
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_never(self):
         raise AccessError(self.env._("Evidence of reviews cannot be deleted."))
 
     @api.model
@@ -134,7 +133,8 @@ class SaleApproval(models.Model):
         """Open a round: ``values`` are a subject, kind, round, snapshot, submitted_by and due_date."""
         values = dict(values, submitted_on=fields.Datetime.now(), submission_hash="-")
         values["snapshot_hash"] = self._hash_text(values["snapshot"])
-        clean = self.with_context({})  # no default_* key of a caller's context gets into evidence
+        # no default_* key of a caller's context gets into evidence
+        clean = self.with_context({})  # pylint: disable=context-overridden
         approval = super(SaleApproval, clean).create([values]).with_env(self.env)
         previous = approval._get_previous_hash()
         approval._seal({"submission_hash": approval._hash_link(previous, SUBMISSION_FIELDS)})
@@ -289,7 +289,7 @@ class SaleApproval(models.Model):
                 return self.env._(
                     "Round %(round)s (%(kind)s, record %(id)s) of %(subject)s was altered: %(problem)s.",
                     round=approval.round,
-                    kind=approval.kind,
+                    kind=dict(self._fields["kind"]._description_selection(self.env)).get(approval.kind),
                     id=approval.id,
                     subject=subject.display_name,
                     problem=problem,

@@ -103,7 +103,9 @@ class SaleApprovalMixin(models.AbstractModel):
         for subject in self:
             subject._close_round("withdrawn", {"method": "internal"})
             subject._set_review_state("in_progress")
-            subject._post_review_note(self.env._("Withdrawn from review (round %(round)s).", round=subject.approval_round))
+            subject._post_review_note(
+                self.env._("Withdrawn from review (round %(round)s).", round=subject.approval_round)
+            )
         return True
 
     def action_internal_approve(self):
@@ -229,9 +231,7 @@ class SaleApprovalMixin(models.AbstractModel):
 
     def _check_internal_pending(self):
         if self.state != "internal_review" or self.approval_id.kind != "internal":
-            raise UserError(
-                self.env._("%(subject)s does not wait for an internal review.", subject=self.display_name)
-            )
+            raise UserError(self.env._("%(subject)s does not wait for an internal review.", subject=self.display_name))
         if self.sudo().approval_id.submitted_by == self.env.user:
             raise AccessError(
                 self.env._(

@@ -1,5 +1,6 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_date
 
 from .sale_approval_mixin import REVIEWER_GROUP
 
@@ -31,9 +32,7 @@ class SaleApprovalMixin(models.AbstractModel):
         self.lock_for_update(allow_referencing=True)
         approval = self.sudo().approval_id
         if self.state != "submitted" or not approval or approval.kind != "client":
-            raise UserError(
-                self.env._("%(subject)s does not wait for a decision any more.", subject=self.display_name)
-            )
+            raise UserError(self.env._("%(subject)s does not wait for a decision any more.", subject=self.display_name))
         if evidence.get("snapshot_hash") != approval.snapshot_hash or not self._is_snapshot_current():
             raise UserError(
                 self.env._(
@@ -84,7 +83,7 @@ class SaleApprovalMixin(models.AbstractModel):
                 "Submitted for approval to %(names)s (round %(round)s, answer due %(date)s).",
                 names=", ".join(recipients.partner_id.mapped("display_name")),
                 round=number,
-                date=fields.Date.to_string(approval.due_date),
+                date=format_date(self.env, approval.due_date),
             )
         )
         return approval

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import UserError
 
 MILESTONE_STATES = [
     ("draft", "Planned"),
@@ -78,7 +78,7 @@ class SaleMilestone(models.Model):
         }
     )
 
-    order_id = fields.Many2one("sale.order", string="Order", required=True, index=True, ondelete="cascade")
+    order_id = fields.Many2one("sale.order", required=True, index=True, ondelete="cascade")
     name = fields.Char(required=True, tracking=True)
     sequence = fields.Integer(default=10)
     description = fields.Html(string="Scope", help="What the client gets; part of what is approved.")
@@ -99,7 +99,7 @@ class SaleMilestone(models.Model):
     deliverable_count = fields.Integer(compute="_compute_deliverable_count")
 
     project_milestone_id = fields.Many2one(
-        "project.milestone", string="Project Milestone", readonly=True, copy=False, index=True, ondelete="set null"
+        "project.milestone", readonly=True, copy=False, index=True, ondelete="set null"
     )
     project_id = fields.Many2one(
         related="project_milestone_id.project_id", string="Project", store=True, index="btree_not_null"

@@ -1,5 +1,6 @@
-from odoo import api, fields, models
+from odoo import fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.tools import format_date
 
 ACCOUNTANT_GROUP = "account.group_account_user"
 
@@ -14,7 +15,7 @@ class SaleMilestone(models.Model):
     approval_ids = fields.One2many("sale.approval", "milestone_id", string="Reviews", readonly=True, copy=False)
     approved_on = fields.Datetime(readonly=True, copy=False, tracking=True)
     approved_by_id = fields.Many2one(
-        "res.partner", string="Approved By", readonly=True, copy=False, ondelete="restrict", tracking=True
+        "res.partner", readonly=True, copy=False, ondelete="restrict", tracking=True
     )
     approval_method = fields.Selection(
         related="accepted_approval_id.method", string="Approved Through", related_sudo=True
@@ -119,7 +120,9 @@ class SaleMilestone(models.Model):
     def _after_approval(self):
         """Open the gate, tick the project milestone, and wake the invoice queue."""
         for milestone in self.sudo():
-            approval = milestone.approval_ids.filtered(lambda approval: approval.decision == "approved").sorted("id")[-1:]
+            approval = milestone.approval_ids.filtered(lambda approval: approval.decision == "approved").sorted("id")[
+                -1:
+            ]
             milestone._write_protected(
                 {
                     "approved_on": approval.decided_on,
@@ -142,7 +145,7 @@ class SaleMilestone(models.Model):
                 "Approved on behalf of the client by %(user)s: %(name)s approved on %(date)s (round %(round)s).",
                 user=approval.recorded_by.name,
                 name=approval.decided_by.display_name,
-                date=fields.Date.to_string(approval.approved_on),
+                date=format_date(self.env, approval.approved_on),
                 round=approval.round,
             )
         return self.env._(

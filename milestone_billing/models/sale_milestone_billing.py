@@ -1,7 +1,7 @@
 import logging
 from datetime import timedelta
 
-from psycopg2 import OperationalError
+from psycopg2 import IntegrityError, OperationalError
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, RedirectWarning, UserError, ValidationError
@@ -97,9 +97,10 @@ class SaleMilestone(models.Model):
             return "draft"
         if self.currency_id.is_zero(posted):
             return "credited"
+        settled = {"paid", "in_payment", "reversed"}
         states = set(current.move_id.mapped("payment_state"))
-        if states <= {"paid", "in_payment", "reversed"}:
-            return "paid"
+        if states <= settled:  # an earlier billing may still be unpaid
+            return "paid" if set(invoice_lines.move_id.mapped("payment_state")) <= settled else "partial"
         return "partial" if states & {"partial", "paid", "in_payment"} else "invoiced"
 
     @api.depends(
@@ -131,7 +132,11 @@ class SaleMilestone(models.Model):
                     )
                 )
             drafts = lines.filtered(lambda line: line.parent_state == "draft" and line._get_milestone_sign() > 0)
-            posted = sum(line._get_milestone_sign() * line.price_subtotal for line in lines - drafts if line.parent_state == "posted")
+            posted = sum(
+                line._get_milestone_sign() * line.price_subtotal
+                for line in lines - drafts
+                if line.parent_state == "posted"
+            )
             if currency.compare_amounts(posted + sum(drafts.mapped("price_subtotal")), milestone.amount_untaxed) > 0:
                 raise UserError(
                     self.env._(
@@ -142,7 +147,9 @@ class SaleMilestone(models.Model):
                 )
             if currency.compare_amounts(posted, 0.0) < 0:
                 raise UserError(
-                    self.env._("More of %(milestone)s would be credited than was billed.", milestone=milestone.display_name)
+                    self.env._(
+                        "More of %(milestone)s would be credited than was billed.", milestone=milestone.display_name
+                    )
                 )
 
     def _is_gate_open(self):
@@ -183,7 +190,9 @@ class SaleMilestone(models.Model):
                 )
             if milestone.sudo()._get_live_invoice_lines().filtered(lambda line: line.parent_state == "draft"):
                 raise UserError(
-                    self.env._("Post or delete the draft documents of %(milestone)s first.", milestone=milestone.display_name)
+                    self.env._(
+                        "Post or delete the draft documents of %(milestone)s first.", milestone=milestone.display_name
+                    )
                 )
             if milestone.currency_id.compare_amounts(milestone.amount_invoiced, milestone.amount_untaxed) >= 0:
                 raise UserError(self.env._("%(milestone)s is billed in full.", milestone=milestone.display_name))
@@ -231,22 +240,24 @@ class SaleMilestone(models.Model):
     def _check_can_hold(self):
         if not any(self.env.user.has_group(group) for group in HOLD_GROUPS):
             raise AccessError(
-                self.env._("Only invoicing users and managers of sales or projects hold milestones back from invoicing.")
+                self.env._(
+                    "Only invoicing users and managers of sales or projects hold milestones back from invoicing."
+                )
             )
         self.check_access("read")
 
     def _check_can_invoice(self):
         self.ensure_one()
         if self.billing_state != "to_invoice":
-            reason = self.env._("it is not approved") if self.state != "approved" else self.env._("it is invoiced already")
+            reason = (
+                self.env._("it is not approved") if self.state != "approved" else self.env._("it is invoiced already")
+            )
         elif self.on_hold:
             reason = self.env._("it is on hold")
         else:
             return
         raise UserError(
-            self.env._(
-                "%(milestone)s cannot be invoiced: %(reason)s.", milestone=self.display_name, reason=reason
-            )
+            self.env._("%(milestone)s cannot be invoiced: %(reason)s.", milestone=self.display_name, reason=reason)
         )
 
     # -- queue -------------------------------------------------------------------------------------
@@ -359,12 +370,14 @@ class SaleMilestone(models.Model):
         self.env.invalidate_all()
         if isinstance(error, UserError | RedirectWarning):
             reason = str(error.args[0])
+        elif isinstance(error, IntegrityError):
+            # a missing account, for example, is refused by the database, in words of its own
+            tables = {model._table: name for name, model in self.env.registry.items()}
+            reason = self.env[tables.get(error.diag.table_name, "base")]._sql_error_to_message(error)
         else:
             _logger.exception("Invoicing billing milestone %s failed", self.id)
             reason = self.env._("Unexpected error: %(error)s", error=error)
-        self._write_protected(
-            {"invoice_error": reason, "invoice_queued_on": fields.Datetime.now() + timedelta(days=1)}
-        )
+        self._write_protected({"invoice_error": reason, "invoice_queued_on": fields.Datetime.now() + timedelta(days=1)})
         user = self._get_invoicing_user()
         xmlid = "milestone_billing.mail_activity_invoice_failed"
         if user and not self.activity_search([xmlid]):

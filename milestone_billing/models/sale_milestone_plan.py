@@ -11,7 +11,6 @@ class SaleMilestone(models.Model):
 
     product_id = fields.Many2one(
         "product.product",
-        string="Product",
         compute="_compute_product_id",
         store=True,
         readonly=False,
@@ -42,6 +41,7 @@ class SaleMilestone(models.Model):
     percentage = fields.Float(
         string="Share (%)",
         compute="_compute_percentage",
+        compute_sudo=True,  # reviewers may not read orders
         digits=(16, 4),
         groups=AMOUNT_GROUPS,
         help="Share of the untaxed order amount, 0 to 100.",

@@ -95,11 +95,15 @@ class SaleMilestone(models.Model):
     @api.model
     def _get_to_approve_domain(self, partner):
         """Return the domain of the milestones that ``partner`` can decide now."""
-        recipients = self.env["sale.approval.recipient"].sudo().search(
-            Domain("partner_id", "=", partner.id)
-            & Domain("revoked", "=", False)
-            & Domain("expires_on", ">", fields.Datetime.now())
-            & Domain("approval_id.decision", "=", "pending")
+        recipients = (
+            self.env["sale.approval.recipient"]
+            .sudo()
+            .search(
+                Domain("partner_id", "=", partner.id)
+                & Domain("revoked", "=", False)
+                & Domain("expires_on", ">", fields.Datetime.now())
+                & Domain("approval_id.decision", "=", "pending")
+            )
         )
         deciding = recipients.filtered(lambda recipient: recipient._may_decide())
         return Domain("id", "in", deciding.approval_id.milestone_id.ids)

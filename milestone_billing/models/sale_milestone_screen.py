@@ -14,9 +14,7 @@ class SaleMilestone(models.Model):
 
     state = fields.Selection(group_expand="_expand_states")
     waiting_since = fields.Datetime(related="approval_id.submitted_on", string="Waiting Since", groups=INTERNAL)
-    review_submitted_by_id = fields.Many2one(
-        related="approval_id.submitted_by", string="Submitted By", groups=INTERNAL
-    )
+    review_submitted_by_id = fields.Many2one(related="approval_id.submitted_by", string="Submitted By", groups=INTERNAL)
     recipient_ids = fields.One2many(related="approval_id.recipient_ids", string="Asked to Approve", groups=INTERNAL)
     is_review_overdue = fields.Boolean(string="Answer Overdue", compute="_compute_is_review_overdue")
     can_review = fields.Boolean(compute="_compute_can_review")

@@ -2,7 +2,6 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.fields import Command
 
 from .res_company import INVOICE_POLICIES
 from .sale_approval_mixin import ApprovalPolicy
@@ -210,9 +209,11 @@ class SaleOrder(models.Model):
         """Return why the milestone plan cannot be agreed on as it is, or False."""
         self.ensure_one()
         for milestone in self.milestone_ids:
-            if not milestone.order_line_ids or milestone.currency_id.compare_amounts(
-                sum(milestone.order_line_ids.mapped("price_subtotal")), 0.0
-            ) <= 0:
+            if (
+                not milestone.order_line_ids
+                or milestone.currency_id.compare_amounts(sum(milestone.order_line_ids.mapped("price_subtotal")), 0.0)
+                <= 0
+            ):
                 return self.env._(
                     "%(milestone)s has no amount. Give it one, or remove it from the plan. "
                     "Not planned yet: %(remainder)s.",

@@ -107,9 +107,14 @@ class SaleOrderLine(models.Model):
     def _is_changed_by(self, name, value):
         self.ensure_one()
         record = self.new({name: value}, origin=self)
-        return record[name] != self[name] if not self._fields[name].relational else (
-            record[name]._origin != self[name] if self._fields[name].type == "many2one"
-            else set(record[name]._origin.ids) != set(self[name].ids)
+        return (
+            record[name] != self[name]
+            if not self._fields[name].relational
+            else (
+                record[name]._origin != self[name]
+                if self._fields[name].type == "many2one"
+                else set(record[name]._origin.ids) != set(self[name].ids)
+            )
         )
 
     def _write_past_guard(self, vals):
@@ -165,7 +170,9 @@ class SaleOrderLine(models.Model):
         """Return the live invoice lines, and those of credit notes once they are posted."""
         self.ensure_one()
         return self.invoice_lines.filtered(
-            lambda line: line.parent_state == "posted" or (line.parent_state == "draft" and line._get_milestone_sign() > 0)
+            lambda line: (
+                line.parent_state == "posted" or (line.parent_state == "draft" and line._get_milestone_sign() > 0)
+            )
         )
 
     @api.depends("billing_milestone_id.state")
@@ -175,9 +182,11 @@ class SaleOrderLine(models.Model):
     def _prepare_qty_delivered(self):
         """An approved milestone is delivered; goods, hours and expenses keep their own evidence of delivery."""
         gated = self.filtered(
-            lambda line: line.billing_milestone_id
-            and not line.display_type
-            and line.qty_delivered_method in ("manual", "milestones")
+            lambda line: (
+                line.billing_milestone_id
+                and not line.display_type
+                and line.qty_delivered_method in ("manual", "milestones")
+            )
         )
         delivered = super(SaleOrderLine, self - gated)._prepare_qty_delivered()
         for line in gated:
@@ -204,8 +213,11 @@ class SaleOrderLine(models.Model):
                 line.invoice_status = "invoiced" if line.qty_invoiced >= line.product_uom_qty else "no"
 
     @api.depends(
-        "billing_milestone_id.state", "billing_milestone_id.on_hold", "billing_milestone_id.billing_round",
-        "invoice_lines.parent_state", "price_subtotal",
+        "billing_milestone_id.state",
+        "billing_milestone_id.on_hold",
+        "billing_milestone_id.billing_round",
+        "invoice_lines.parent_state",
+        "price_subtotal",
     )
     def _compute_untaxed_amount_to_invoice(self):
         super()._compute_untaxed_amount_to_invoice()
@@ -214,7 +226,9 @@ class SaleOrderLine(models.Model):
                 line.untaxed_amount_to_invoice = line._get_due(line.price_subtotal - line.untaxed_amount_invoiced)
 
     @api.depends(
-        "billing_milestone_id.state", "billing_milestone_id.on_hold", "billing_milestone_id.billing_round",
+        "billing_milestone_id.state",
+        "billing_milestone_id.on_hold",
+        "billing_milestone_id.billing_round",
         "invoice_lines.parent_state",
     )
     def _compute_amount_to_invoice(self):
@@ -249,7 +263,7 @@ class SaleOrderLine(models.Model):
         return super()._handle_milestones(project)
 
     def _compute_tax_ids(self):
-        """"Update taxes" leaves agreed milestones, as "Update prices" does."""
+        """ "Update taxes" leaves agreed milestones, as "Update prices" does."""
         agreed = self.filtered(lambda line: line.billing_milestone_id._is_agreed())
         return super(SaleOrderLine, self - agreed)._compute_tax_ids()
 

@@ -17,3 +17,4 @@ from . import test_guards
 from . import test_approval
 from . import test_billing_state
 from . import test_invoice_queue
+from . import test_random_lives

@@ -96,9 +96,11 @@ class MilestoneCommon(TestSaleCommon):
         """
         currency = values.pop("currency", None)
         if currency:
-            values["pricelist_id"] = cls.env["product.pricelist"].create(
-                {"name": currency.name, "currency_id": currency.id, "company_id": cls.company.id}
-            ).id
+            values["pricelist_id"] = (
+                cls.env["product.pricelist"]
+                .create({"name": currency.name, "currency_id": currency.id, "company_id": cls.company.id})
+                .id
+            )
         order = cls.env["sale.order"].create(
             {
                 "partner_id": cls.client_company.id,
@@ -222,9 +224,11 @@ class MilestoneCommon(TestSaleCommon):
 
     @classmethod
     def _pay(cls, invoices, amount=None):
-        wizard = cls.env["account.payment.register"].with_context(
-            active_model="account.move", active_ids=invoices.ids
-        ).create({})
+        wizard = (
+            cls.env["account.payment.register"]
+            .with_context(active_model="account.move", active_ids=invoices.ids)
+            .create({})
+        )
         if amount is not None:
             wizard.amount = amount
         return wizard._create_payments()
@@ -304,6 +308,4 @@ class MilestoneCommon(TestSaleCommon):
 
 
 # a drawn signature as small as can be
-PIXEL = (
-    b"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+PIXEL = b"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

@@ -1,7 +1,6 @@
 import random
 from itertools import product
 
-from odoo.exceptions import UserError
 from odoo.fields import Command
 from odoo.tests import tagged
 
@@ -76,7 +75,9 @@ class TestAmounts(MilestoneCommon):
 
     def test_rounded_globally_the_milestones_share_the_tax_of_the_order(self):
         """0.10 + 15 %: ten times 0.015 is 0.15 for the order, and 0.20 when each is rounded by itself."""
-        for (method, one_by_one), tax in zip(self._for_each_rounding([True, False]), (0.20, 0.20, 0.15, 0.15), strict=True):
+        for (method, one_by_one), tax in zip(
+            self._for_each_rounding([True, False]), (0.20, 0.20, 0.15, 0.15), strict=True
+        ):
             with self.subTest(rounding=method, one_by_one=one_by_one):
                 order = self._create_contract([0.10] * 10, confirm=False)
                 agreed = self._get_amounts(order)[order]
@@ -178,7 +179,10 @@ class TestAmounts(MilestoneCommon):
         ]
         currencies = [self.company.currency_id, self.eur, self.jpy, self.kwd]
         for number in range(40):
-            method, grouping = rng.choice(ROUNDING_METHODS[number % 2 :]), rng.choice(["milestone", "order", "customer"])
+            method, grouping = (
+                rng.choice(ROUNDING_METHODS[number % 2 :]),
+                rng.choice(["milestone", "order", "customer"]),
+            )
             self.company.write({"tax_calculation_rounding_method": method, "milestone_invoice_grouping": grouping})
             groups = [
                 [self._get_random_line(rng, tax_sets) for _line in range(rng.choice([1, 1, 2, 4]))]
@@ -204,7 +208,7 @@ class TestAmounts(MilestoneCommon):
         )
 
     def test_the_price_of_a_line_that_cannot_give_an_amount_is_refused(self):
-        """No price with 15 % included, rounded line by line, gives every untaxed amount of a currency without decimals."""
+        """With 15 % included and no decimals, no price gives some untaxed amounts."""
         self.company.tax_calculation_rounding_method = "round_per_line"
         order = self._create_gated_order(
             [[self._line(self.milestone_product, 100.0, self.tax_15, product_uom_qty=0.0)]], confirm=False

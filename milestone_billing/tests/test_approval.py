@@ -2,6 +2,7 @@ import json
 from datetime import timedelta
 
 from freezegun import freeze_time
+from psycopg2 import IntegrityError
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
@@ -351,9 +352,7 @@ class TestApproval(MilestoneCommon):
         )
         self.assertEqual(approval.proof_ids.name, "mail.txt")
         self.assertEqual(self.milestone.approval_method, "on_behalf")
-        self.assertTrue(
-            self.milestone.message_ids.filtered(lambda message: "on behalf of the client" in message.body)
-        )
+        self.assertTrue(self.milestone.message_ids.filtered(lambda message: "on behalf of the client" in message.body))
         self.assertFalse(self.milestone._verify_evidence())
 
     def test_an_approval_on_behalf_demands_its_proof(self):
@@ -575,16 +574,16 @@ class TestApproval(MilestoneCommon):
             "snapshot": "{}",
             "submitted_by": self.env.uid,
         }
-        with self.assertRaises(Exception), mute_logger("odoo.sql_db"):
+        with self.assertRaises(IntegrityError), mute_logger("odoo.sql_db"):
             approval.sudo()._create_evidence(values)
             self.env.flush_all()
-        with self.assertRaises(Exception), mute_logger("odoo.sql_db"):
+        with self.assertRaises(IntegrityError), mute_logger("odoo.sql_db"):
             approval.sudo()._create_evidence({**values, "milestone_id": False})
             self.env.flush_all()
 
     def test_evidence_cannot_be_deleted_with_its_attachments_or_people(self):
         self._approve(self.milestone)
-        with self.assertRaises(Exception), mute_logger("odoo.sql_db"):
+        with self.assertRaises(IntegrityError), mute_logger("odoo.sql_db"):
             self.approver.unlink()
             self.env.flush_all()
 

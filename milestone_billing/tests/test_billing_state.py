@@ -228,6 +228,18 @@ class TestBillingState(MilestoneCommon):
                 undo()
         self._check("draft", 0.0)
 
+    def test_a_bill_that_is_credited_stays_until_its_credit_note_goes(self):
+        invoice = self._approve_and_draft()
+        invoice.action_post()
+        refund = self._credit(invoice, edit=self._reduce_to(10.0))
+        for undo in (invoice.button_draft, invoice.button_cancel):
+            with self.assertRefused("More of Milestone 1 would be credited"):
+                undo()
+        refund.button_draft()
+        refund.button_cancel()
+        invoice.button_draft()
+        self._check("draft", 0.0)
+
     def test_a_credit_note_undone_before_anything_else_restores_the_bill(self):
         invoice = self._approve_and_draft()
         invoice.action_post()

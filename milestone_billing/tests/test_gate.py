@@ -1,4 +1,3 @@
-from odoo.exceptions import UserError
 from odoo.fields import Command
 from odoo.tests import tagged
 
@@ -98,7 +97,9 @@ class TestGate(MilestoneCommon):
 
     def test_a_credit_by_price_is_billed_again_for_the_same_amount(self):
         order, milestone, line, invoice = self._create_billed(quantity=4.0, price=25.0)
-        self._credit(invoice, edit=lambda refund: refund.invoice_line_ids.filtered("product_id").write({"price_unit": 7.77}))
+        self._credit(
+            invoice, edit=lambda refund: refund.invoice_line_ids.filtered("product_id").write({"price_unit": 7.77})
+        )
         self._check_line(line, "credited", **self._closed(untaxed_amount_invoiced=100 - 31.08))
         milestone.action_rebill()
         self._check_line(line, "open again", untaxed_amount_to_invoice=31.08, invoice_status="to invoice")

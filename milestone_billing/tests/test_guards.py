@@ -261,7 +261,12 @@ class TestGuards(MilestoneCommon):
                 "partner_id": self.client_company.id,
                 "invoice_line_ids": [
                     Command.create(
-                        {"name": "By hand", "price_unit": 1000.0, "sale_line_ids": [Command.link(order_line.id)], **values}
+                        {
+                            "name": "By hand",
+                            "price_unit": 1000.0,
+                            "sale_line_ids": [Command.link(order_line.id)],
+                            **values,
+                        }
                     )
                 ],
             }

@@ -35,7 +35,9 @@ class TestMultiCompany(MilestoneCommon):
                 "partner_id": self.client_company.id,
                 "company_id": self.other_company.id,
                 "milestone_approver_ids": [Command.set(self.approver.ids)],
-                "milestone_ids": [Command.create(self._prepare_milestone_values(a, n)) for n, a in enumerate(amounts, 1)],
+                "milestone_ids": [
+                    Command.create(self._prepare_milestone_values(a, n)) for n, a in enumerate(amounts, 1)
+                ],
             }
         )
         order.action_confirm()

@@ -113,7 +113,9 @@ class TestNativePaths(MilestoneCommon):
 
     def _create_transaction(self, amount):
         method = self.env.ref("payment.payment_method_unknown")
-        provider = self.env["payment.provider"].search([("code", "=", "none"), ("company_id", "=", self.company.id)], limit=1)
+        provider = self.env["payment.provider"].search(
+            [("code", "=", "none"), ("company_id", "=", self.company.id)], limit=1
+        )
         provider = provider or self.env["payment.provider"].create(
             {"name": "Test", "code": "none", "state": "test", "company_id": self.company.id}
         )
@@ -155,7 +157,9 @@ class TestNativePaths(MilestoneCommon):
     # -- prices and taxes ------------------------------------------------------------------------------------
 
     def test_updating_prices_leaves_the_amounts_of_milestones(self):
-        order = self._create_contract([123.0], confirm=False, lines=[{"product_id": self.product_a.id, "price_unit": 1.0}])
+        order = self._create_contract(
+            [123.0], confirm=False, lines=[{"product_id": self.product_a.id, "price_unit": 1.0}]
+        )
         self.milestone_product.list_price = 55.0
         order.action_update_prices()
         self.assertEqual(order.milestone_ids.amount_untaxed, 123.0)
@@ -208,7 +212,9 @@ class TestNativePaths(MilestoneCommon):
         template = self.env["sale.order.template"].create(
             {
                 "name": "Template",
-                "sale_order_template_line_ids": [Command.create({"product_id": self.product_a.id, "product_uom_qty": 2})],
+                "sale_order_template_line_ids": [
+                    Command.create({"product_id": self.product_a.id, "product_uom_qty": 2})
+                ],
             }
         )
         order = self._create_contract([100.0], confirm=False)

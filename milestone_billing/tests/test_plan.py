@@ -1,6 +1,6 @@
 from unittest.mock import patch
 
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import AccessError
 from odoo.fields import Command
 from odoo.tests import Form, tagged
 
@@ -160,7 +160,12 @@ class TestPlan(MilestoneCommon):
 
     def test_a_deduction_inside_a_milestone_is_part_of_it(self):
         order = self._create_gated_order(
-            [[{"product_id": self.product_a.id, "price_unit": 100.0}, {"product_id": self.product_a.id, "price_unit": -30.0}]]
+            [
+                [
+                    {"product_id": self.product_a.id, "price_unit": 100.0},
+                    {"product_id": self.product_a.id, "price_unit": -30.0},
+                ]
+            ]
         )
         self.assertEqual(order.milestone_ids.amount_untaxed, 70.0)
         self._bill(order.milestone_ids)

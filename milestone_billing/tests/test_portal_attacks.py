@@ -214,6 +214,18 @@ class TestPortalAttacks(PortalCommon):
             self.assertNotIn("hash=", mail.body_html)
             self.assertFalse([token for token in self._get_tokens() if token in mail.body_html])
 
+    def test_a_notification_brings_no_credentials_to_those_who_are_not_asked(self):
+        others = self.client_company | self.other_contact | self.stranger
+        self.milestone.sudo().message_subscribe(others.ids)
+        before = self.env["mail.mail"].sudo().search([])
+        self.milestone.sudo().message_post(body="Hello", subtype_xmlid="mail.mt_comment", message_type="comment")
+        mails = self.env["mail.mail"].sudo().search([]) - before
+        mails = mails.filtered(lambda mail: mail.recipient_ids & others)
+        self.assertEqual(mails.recipient_ids & others, others)
+        for mail in mails:
+            self.assertNotIn("hash=", mail.body_html)
+            self.assertNotIn("token=", mail.body_html)
+
     def test_the_mail_view_route_leads_to_the_login(self):
         path = f"/mail/view?model=sale.milestone&res_id={self.milestone.id}"
         for extra in ("", f"&access_token={self.milestone.sudo().access_token}", "&access_token="):

@@ -1,4 +1,5 @@
 import csv
+from pathlib import Path
 
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
@@ -25,7 +26,7 @@ GROUPS = {
 
 def read_table():
     """Return {operation: {role: allowed}} as it is published in the documentation."""
-    with open(file_path("milestone_billing/tests/rights.csv"), encoding="utf-8") as file:
+    with Path(file_path("milestone_billing/tests/rights.csv")).open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return {row.pop("operation"): {role: value == "yes" for role, value in row.items()} for row in rows}
 
@@ -141,7 +142,9 @@ class TestRights(TestSaleCommon):
             "read the milestone": lambda env: self.started.with_env(env).read(["name"]),
             "read its amount": lambda env: self.started.with_env(env).read(["amount_untaxed"]),
             "read the evidence": lambda env: self.submitted.approval_ids.with_env(env).read(["decision"]),
-            "read the amounts in the evidence": lambda env: self.submitted.approval_ids.with_env(env).read(["snapshot"]),
+            "read the amounts in the evidence": lambda env: self.submitted.approval_ids.with_env(env).read(
+                ["snapshot"]
+            ),
             "plan a milestone on a quotation": self._plan,
             "change name or date of an agreed milestone": lambda env: self.started.with_env(env).write({"name": "New"}),
             "delete a milestone of a quotation": lambda env: self.quotation.milestone_ids.with_env(env).unlink(),
@@ -149,7 +152,9 @@ class TestRights(TestSaleCommon):
             "start the work": lambda env: self.fresh.with_env(env).action_start(),
             "submit for review": lambda env: self.started.with_env(env).action_submit(),
             "withdraw a submission": lambda env: self.submitted.with_env(env).action_withdraw(),
-            "revoke a personal link": lambda env: self.submitted.approval_id.recipient_ids.with_env(env).action_revoke(),
+            "revoke a personal link": lambda env: self.submitted.approval_id.recipient_ids.with_env(
+                env
+            ).action_revoke(),
             "decide the internal review": lambda env: self.reviewed.with_env(env).action_internal_approve(),
             "approve on behalf of the client": self._approve_on_behalf,
             "verify the evidence": lambda env: self.approved.with_env(env).action_verify_evidence(),

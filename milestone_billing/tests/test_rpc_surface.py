@@ -69,13 +69,18 @@ class TestRpcSurface(HttpCase):
                     if name.startswith("_") or not callable(member) or getattr(member, "_api_private", False):
                         continue
                     is_native = any(
-                        name in vars(other) for other in model_class.__mro__ if not other.__module__.startswith(ADDON)
-                        and other.__module__.startswith("odoo.")
+                        name in vars(other)
+                        for other in model_class.__mro__
+                        if not other.__module__.startswith(ADDON) and other.__module__.startswith("odoo.")
                     )
                     if not is_native and name not in ORM:
                         found.setdefault(model_name, set()).add(name)
             for base in model_class.__mro__:
-                if base.__module__.startswith(ADDON) and base._name == "sale.approval.mixin" and model_name != base._name:
+                if (
+                    base.__module__.startswith(ADDON)
+                    and base._name == "sale.approval.mixin"
+                    and model_name != base._name
+                ):
                     found.setdefault(model_name, set()).update(
                         name for name, member in vars(base).items() if name.startswith("action_") and callable(member)
                     )
@@ -102,7 +107,11 @@ class TestRpcSurface(HttpCase):
                 **({"partner_id": self.partner.id} if group == "base.group_portal" else {}),
             }
         )
-        return self.env["res.users.apikeys"].with_user(user)._generate("rpc", "test", fields.Datetime.add(fields.Datetime.now(), days=1))
+        return (
+            self.env["res.users.apikeys"]
+            .with_user(user)
+            ._generate("rpc", "test", fields.Datetime.add(fields.Datetime.now(), days=1))
+        )
 
     @mute_logger("odoo.http", "odoo.addons.base.models.ir_model", "odoo.addons.base.models.ir_rule")
     def test_outsiders_change_nothing_over_json2(self):

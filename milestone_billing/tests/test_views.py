@@ -20,7 +20,7 @@ AMOUNT_READERS = tuple(role for role in READERS if role != "project_user")
 VIEWS = ("list", "kanban", "form", "calendar", "activity", "pivot", "graph", "search")
 # Screens of others that the addon changes, and who of the readers opens them.
 NATIVE_SCREENS = {
-    "sale.order": ("salesperson", "sale_all", "sale_manager", "invoicing", "accountant"),
+    "sale.order": ("salesperson", "sale_all", "sale_manager"),
     "account.move": ("invoicing", "accountant"),
     "project.milestone": ("project_user", "project_manager"),
     "project.project": ("project_user", "project_manager"),
@@ -47,17 +47,34 @@ class TestViews(MilestoneCommon):
         views = self.env[model].with_user(user).get_views([(view_id, view_type)])["views"]
         return etree.fromstring(views[view_type]["arch"])
 
-    def _get_fields(self, node):
+    def _get_fields(self, model, node):
         """Return the specification of the fields that the web client asks for, those of x2many lists included."""
         specification = {}
         for child in node:
             if child.tag == "field":
-                nested = [view for view in child if view.tag in ("list", "kanban", "form")]
-                fields = {name: spec for view in nested for name, spec in self._get_fields(view).items()}
-                specification[child.get("name")] = {"fields": fields} if nested else {}
+                field = self.env[model]._fields[child.get("name")]
+                fields = {"display_name": {}} if field.type == "many2one" else {}
+                for view in child:
+                    if view.tag in ("list", "kanban", "form"):
+                        fields.update(self._get_fields(field.comodel_name, view))
+                specification[field.name] = {"fields": fields} if fields else {}
             elif isinstance(child.tag, str):
-                specification.update(self._get_fields(child))
+                specification.update(self._get_fields(model, child))
         return specification
+
+    def _open(self, role, view_type, records, part=""):
+        """Read what a screen shows of some records, with nothing in the cache that others put there.
+
+        :param str part: only the fields that have this in their name
+        """
+        user, model = self.users[role], records._name
+        specification = self._get_fields(model, self._get_arch(user, model, view_type))
+        specification = {name: value for name, value in specification.items() if part in name}
+        self.env.flush_all()
+        self.env.invalidate_all()
+        if view_type == "form":
+            return records.with_user(user).web_read(specification)
+        return self.env[model].with_user(user).web_search_read([("id", "in", records.ids)], specification)["records"]
 
     def test_milestone_screens_open_for_every_reader(self):
         for role in READERS:
@@ -66,39 +83,21 @@ class TestViews(MilestoneCommon):
                 with self.subTest(role=role, view=view_type):
                     self._get_arch(user, "sale.milestone", view_type)
 
-    def test_lists_show_data_to_every_reader(self):
+    def test_screens_show_data_to_every_reader(self):
+        milestones = self.order.milestone_ids
+        screens = [(view_type, milestones) for view_type in ("list", "kanban", "form")]
+        screens += [(view_type, milestones.approval_ids) for view_type in ("list", "form")]
         for role in READERS:
-            for model in ("sale.milestone", "sale.approval"):
-                with self.subTest(role=role, model=model):
-                    user = self.users[role]
-                    specification = self._get_fields(self._get_arch(user, model, "list"))
-                    found = self.env[model].with_user(user).web_search_read([], specification)
-                    self.assertTrue(found["records"])
-
-    def test_boards_show_data_to_every_reader(self):
-        for role in READERS:
-            with self.subTest(role=role):
-                user = self.users[role]
-                specification = self._get_fields(self._get_arch(user, "sale.milestone", "kanban"))
-                found = self.env["sale.milestone"].with_user(user).web_search_read([], specification)
-                self.assertTrue(found["records"])
-
-    def test_forms_show_data_to_every_reader(self):
-        records = self.approved | self.submitted | self.planned
-        for role in READERS:
-            user = self.users[role]
-            milestone_fields = self._get_fields(self._get_arch(user, "sale.milestone", "form"))
-            approval_fields = self._get_fields(self._get_arch(user, "sale.approval", "form"))
-            with self.subTest(role=role):
-                records.with_user(user).web_read(milestone_fields)
-                records.approval_ids.with_user(user).web_read(approval_fields)
+            for view_type, records in screens:
+                with self.subTest(role=role, view=view_type, model=records._name):
+                    self.assertEqual(len(self._open(role, view_type, records)), len(records))
 
     def test_amounts_are_shown_to_those_who_deal_with_them(self):
         for role in READERS:
             for view_type in ("list", "form", "kanban"):
                 with self.subTest(role=role, view=view_type):
-                    names = self._get_fields(self._get_arch(self.users[role], "sale.milestone", view_type))
-                    self.assertEqual("amount_untaxed" in names, role in AMOUNT_READERS)
+                    arch = self._get_arch(self.users[role], "sale.milestone", view_type)
+                    self.assertEqual(bool(arch.xpath("//field[@name='amount_untaxed']")), role in AMOUNT_READERS)
 
     def test_native_screens_open_for_their_users(self):
         records = {
@@ -111,14 +110,19 @@ class TestViews(MilestoneCommon):
         for model, roles in NATIVE_SCREENS.items():
             for role in roles:
                 with self.subTest(model=model, role=role):
-                    specification = self._get_fields(self._get_arch(self.users[role], model, "form"))
-                    records[model].with_user(self.users[role]).web_read(specification)
+                    self._open(role, "form", records[model])
+        # natively the order form fails for them, by a field of projects that is for salespeople
+        for role in ("invoicing", "accountant"):
+            with self.subTest(model="sale.order", role=role):
+                self._open(role, "form", records["sale.order"], part="milestone")
 
     def test_dialogs_open(self):
         wizard = Form(
             self.env["sale.approval.on.behalf"]
             .with_user(self.users["project_manager"])
-            .with_context(**self.submitted.with_user(self.users["project_manager"]).action_approve_on_behalf()["context"])
+            .with_context(
+                **self.submitted.with_user(self.users["project_manager"]).action_approve_on_behalf()["context"]
+            )
         )
         self.assertEqual(wizard.milestone_id, self.submitted)
         revert = self.approved.with_user(self.users["accountant"])._open_reason_dialog("revert")
@@ -226,9 +230,7 @@ class TestViews(MilestoneCommon):
 
     def test_board_columns_follow_the_work(self):
         states = self.env["sale.milestone"]._expand_states(["cancelled", "approved"], [])
-        self.assertEqual(
-            states, ["draft", "in_progress", "submitted", "changes_requested", "approved", "cancelled"]
-        )
+        self.assertEqual(states, ["draft", "in_progress", "submitted", "changes_requested", "approved", "cancelled"])
 
 
 @tagged("post_install", "-at_install")

@@ -17,9 +17,9 @@ class SaleApprovalOnBehalf(models.TransientModel):
         domain="[('commercial_partner_id', '=', commercial_partner_id)]",
         help="The contact of the client who approved.",
     )
-    approved_on = fields.Date(string="Approved On", required=True, default=fields.Date.context_today)
+    approved_on = fields.Date(required=True, default=fields.Date.context_today)
     comment = fields.Text(string="How", required=True, help="For example: signed delivery note, e-mail, minutes.")
-    proof_ids = fields.Many2many("ir.attachment", string="Proof", required=True)
+    proof_ids = fields.Many2many("ir.attachment", required=True)
 
     @api.depends("milestone_id")
     def _compute_display_name(self):
@@ -58,6 +58,4 @@ class SaleApprovalOnBehalf(models.TransientModel):
         if self.approved_on > fields.Date.context_today(self):
             raise UserError(self.env._("The approval cannot lie in the future."))
         if self.partner_id.commercial_partner_id != subject.sudo().partner_id.commercial_partner_id:
-            raise UserError(
-                self.env._("%(name)s is no contact of the client.", name=self.partner_id.display_name)
-            )
+            raise UserError(self.env._("%(name)s is no contact of the client.", name=self.partner_id.display_name))
