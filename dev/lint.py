@@ -9,6 +9,8 @@ from dev.console import say
 from dev.files import lock
 from dev.installation import set_up
 
+CONCISE = ("--quiet", "--output-format=concise")
+
 
 def check() -> int:
     """Check style, Odoo's conventions, XML and the translation template.
@@ -18,8 +20,8 @@ def check() -> int:
     installation = set_up()
     programs = linters()
     results = {
-        "ruff": run(programs / "ruff", "check", "--quiet", "."),
-        "ruff format": run(programs / "ruff", "format", "--check", "--quiet", "."),
+        "ruff": run(programs / "ruff", "check", *CONCISE),
+        "ruff format": run(programs / "ruff", "format", "--check", *CONCISE),
         "pylint-odoo": run(programs / "pylint", *addon_names()) if addon_names() else True,
         "xml": report(xml_style.complaints()),
         "translation template": report(translations.complaints(installation)),

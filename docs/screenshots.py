@@ -233,7 +233,7 @@ def take_portal(browser, client):
         browser.go("/my/milestones", ".o_portal_my_doc_table", size)
         browser.shoot(f"portal-list{suffix}", browser.down_to(".o_portal_my_doc_table"))
         browser.go(f"/my/milestones/{waiting}", "#milestone_waiting", (size[0], 1400))
-        browser.shoot(f"portal-milestone{suffix}", browser.above("#milestone_communication", gap=36))
+        browser.shoot(f"portal-milestone{suffix}", browser.above("#milestone_communication", gap=20))
         browser.size(*size)
         browser.click("[data-bs-target='#modal_milestone_approve']", "#modal_milestone_approve.show canvas")
         browser.shoot(f"portal-approval{suffix}", browser.down_to("#modal_milestone_approve .modal-content"))

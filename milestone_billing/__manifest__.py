@@ -23,6 +23,7 @@
         "views/sale_milestone_deliverable_views.xml",
         "views/sale_milestone_views.xml",
         "views/sale_milestone_form_views.xml",
+        "views/sale_milestone_plan_views.xml",
         "views/sale_milestone_actions.xml",
         "views/sale_order_views.xml",
         "views/account_move_views.xml",

@@ -29,7 +29,7 @@ class MilestonePortal(CustomerPortal):
 
     def _get_milestone_searchbar_sortings(self):
         return {
-            "order": {"label": self.env._("Order"), "order": "order_id desc, sequence, id"},
+            "order": {"label": self.env._("Order"), "order": "order_id, sequence, id"},
             "date": {"label": self.env._("Contract Date"), "order": "contract_date, id"},
             "name": {"label": self.env._("Name"), "order": "name, id"},
             "state": {"label": self.env._("Status"), "order": "state, id"},
@@ -51,7 +51,7 @@ class MilestonePortal(CustomerPortal):
     def _get_milestone_searchbar_groupby(self):
         return {
             "none": {"label": self.env._("None"), "order": ""},
-            "order": {"label": self.env._("Order"), "order": "order_id desc, "},
+            "order": {"label": self.env._("Order"), "order": "order_id, "},
             "state": {"label": self.env._("Status"), "order": "state, "},
         }
 

@@ -91,7 +91,14 @@ class AccountMoveLine(models.Model):
         self.ensure_one()
         return int(self.milestone_billing_key.rpartition(".")[2]) if self.milestone_billing_key else 0
 
-    def _get_milestone_sign(self):
-        """Return 1 for invoices, -1 for credit notes."""
+    def _get_billed_amount(self):
+        """Return what the lines bill, untaxed and in the currency of their documents; credit notes count less.
+
+        This is the amount of the ledger: with taxes rounded globally, the subtotal of a line may be a cent off.
+        """
+        return -sum(self.mapped("amount_currency"))
+
+    def _is_milestone_bill(self):
+        """Whether the line is one of an invoice, and not of a credit note."""
         self.ensure_one()
-        return -1 if self.move_id.move_type == "out_refund" else 1
+        return self.move_id.move_type != "out_refund"

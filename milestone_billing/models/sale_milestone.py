@@ -46,7 +46,7 @@ class SaleMilestone(models.Model):
         "mail.thread",
         "mail.activity.mixin",
     ]
-    _order = "order_id desc, sequence, id"
+    _order = "order_id, sequence, id"  # newest orders first: they sort themselves
     _check_company_auto = True
     _mail_post_access = "read"
 

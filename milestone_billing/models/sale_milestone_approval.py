@@ -2,7 +2,8 @@ from odoo import fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import format_date
 
-ACCOUNTANT_GROUP = "account.group_account_user"
+# Community has no accountants but those who administer the accounts.
+ACCOUNTANT_GROUPS = ("account.group_account_user", "account.group_account_manager")
 
 
 class SaleMilestone(models.Model):
@@ -42,7 +43,7 @@ class SaleMilestone(models.Model):
         return True
 
     def _check_accountant(self):
-        if not self.env.user.has_group(ACCOUNTANT_GROUP):
+        if not any(self.env.user.has_group(group) for group in ACCOUNTANT_GROUPS):
             raise AccessError(self.env._("Only accountants may take an approval back."))
         self.check_access("read")
 

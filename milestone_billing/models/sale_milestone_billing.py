@@ -74,7 +74,7 @@ class SaleMilestone(models.Model):
         "billing_round",
         "amount_untaxed",
         "invoice_line_ids.parent_state",
-        "invoice_line_ids.price_subtotal",
+        "invoice_line_ids.amount_currency",
         "invoice_line_ids.move_id.move_type",
         "invoice_line_ids.move_id.payment_state",
     )
@@ -84,9 +84,9 @@ class SaleMilestone(models.Model):
 
     def _get_billing_state(self):
         self.ensure_one()
-        invoice_lines = self._get_live_invoice_lines().filtered(lambda line: line._get_milestone_sign() > 0)
+        invoice_lines = self._get_live_invoice_lines().filtered(lambda line: line._is_milestone_bill())
         current = invoice_lines.filtered(lambda line: line._get_billing_round() == self.billing_round)
-        posted = sum(line._get_milestone_sign() * line.price_subtotal for line in self._get_posted_invoice_lines())
+        posted = self._get_posted_invoice_lines()._get_billed_amount()
         if not current:
             if self.state != "approved" or not self.order_line_ids:
                 return "not_due"
@@ -103,14 +103,10 @@ class SaleMilestone(models.Model):
             return "paid" if set(invoice_lines.move_id.mapped("payment_state")) <= settled else "partial"
         return "partial" if states & {"partial", "paid", "in_payment"} else "invoiced"
 
-    @api.depends(
-        "invoice_line_ids.parent_state", "invoice_line_ids.price_subtotal", "invoice_line_ids.move_id.move_type"
-    )
+    @api.depends("invoice_line_ids.parent_state", "invoice_line_ids.amount_currency")
     def _compute_amount_invoiced(self):
         for milestone in self:
-            milestone.amount_invoiced = sum(
-                line._get_milestone_sign() * line.price_subtotal for line in milestone._get_posted_invoice_lines()
-            )
+            milestone.amount_invoiced = milestone._get_posted_invoice_lines()._get_billed_amount()
 
     def _get_live_invoice_lines(self):
         return self.invoice_line_ids.filtered(
@@ -131,13 +127,9 @@ class SaleMilestone(models.Model):
                         "%(milestone)s is billed in the currency of its order.", milestone=milestone.display_name
                     )
                 )
-            drafts = lines.filtered(lambda line: line.parent_state == "draft" and line._get_milestone_sign() > 0)
-            posted = sum(
-                line._get_milestone_sign() * line.price_subtotal
-                for line in lines - drafts
-                if line.parent_state == "posted"
-            )
-            if currency.compare_amounts(posted + sum(drafts.mapped("price_subtotal")), milestone.amount_untaxed) > 0:
+            posted = lines.filtered(lambda line: line.parent_state == "posted")._get_billed_amount()
+            drafts = lines.filtered(lambda line: line.parent_state == "draft" and line._is_milestone_bill())
+            if currency.compare_amounts(posted + drafts._get_billed_amount(), milestone.amount_untaxed) > 0:
                 raise UserError(
                     self.env._(
                         "%(milestone)s would be billed beyond the agreed %(amount)s.",
@@ -149,6 +141,13 @@ class SaleMilestone(models.Model):
                 raise UserError(
                     self.env._(
                         "More of %(milestone)s would be credited than was billed.", milestone=milestone.display_name
+                    )
+                )
+            if milestone.state != "approved" and currency.compare_amounts(posted, 0.0) > 0:
+                raise UserError(
+                    self.env._(
+                        "%(milestone)s is not approved any more: what was billed of it stays credited.",
+                        milestone=milestone.display_name,
                     )
                 )
 

@@ -111,7 +111,7 @@ class SaleOrderLine(models.Model):
         engine._round_base_lines_tax_details([base_line], self.company_id)
         untaxed, by_tax = self._get_amounts_by_tax(base_line)
         for invoice_line in self._get_billed_lines():
-            sign = invoice_line._get_milestone_sign()
+            sign = 1 if invoice_line._is_milestone_bill() else -1
             base_lines, _tax_lines = invoice_line.move_id._get_rounded_base_and_tax_lines()
             for billed_line in base_lines:
                 if billed_line["record"] == invoice_line:

@@ -128,7 +128,7 @@ class SaleOrderLine(models.Model):
         "billing_milestone_id.on_hold",
         "billing_milestone_id.billing_round",
         "invoice_lines.parent_state",
-        "invoice_lines.price_subtotal",
+        "invoice_lines.amount_currency",
     )
     def _compute_qty_to_invoice(self):
         super()._compute_qty_to_invoice()
@@ -163,16 +163,13 @@ class SaleOrderLine(models.Model):
     def _get_unbilled_subtotal(self):
         """Return the untaxed amount of the line less its live invoices plus its posted credit notes."""
         self.ensure_one()
-        billed = sum(line._get_milestone_sign() * line.price_subtotal for line in self._get_billed_lines())
-        return self.price_subtotal - billed
+        return self.price_subtotal - self._get_billed_lines()._get_billed_amount()
 
     def _get_billed_lines(self):
         """Return the live invoice lines, and those of credit notes once they are posted."""
         self.ensure_one()
         return self.invoice_lines.filtered(
-            lambda line: (
-                line.parent_state == "posted" or (line.parent_state == "draft" and line._get_milestone_sign() > 0)
-            )
+            lambda line: line.parent_state == "posted" or (line.parent_state == "draft" and line._is_milestone_bill())
         )
 
     @api.depends("billing_milestone_id.state")
@@ -217,13 +214,15 @@ class SaleOrderLine(models.Model):
         "billing_milestone_id.on_hold",
         "billing_milestone_id.billing_round",
         "invoice_lines.parent_state",
+        "invoice_lines.amount_currency",
         "price_subtotal",
     )
     def _compute_untaxed_amount_to_invoice(self):
         super()._compute_untaxed_amount_to_invoice()
         for line in self:
             if line.billing_milestone_id and not line.display_type:
-                line.untaxed_amount_to_invoice = line._get_due(line.price_subtotal - line.untaxed_amount_invoiced)
+                posted = line.invoice_lines.filtered(lambda invoice_line: invoice_line.parent_state == "posted")
+                line.untaxed_amount_to_invoice = line._get_due(line.price_subtotal - posted._get_billed_amount())
 
     @api.depends(
         "billing_milestone_id.state",

@@ -297,8 +297,8 @@ class MilestoneCommon(TestSaleCommon):
 
     def assertNeverBeyondPlan(self, milestones):
         for milestone in milestones:
-            net = sum(
-                (-1 if line.move_id.move_type == "out_refund" else 1) * line.price_subtotal
+            net = -sum(
+                line.amount_currency
                 for line in milestone.invoice_line_ids
                 if line.parent_state != "cancel" and line.display_type == "product"
             )

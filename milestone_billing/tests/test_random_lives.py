@@ -21,7 +21,7 @@ class TestRandomLives(MilestoneCommon):
 
     def test_random_sequences_of_steps_keep_the_invariants(self):
         # MILESTONE_LIVES=first:last runs others than the few that time allows here
-        first, _colon, last = os.environ.get("MILESTONE_LIVES", "0:5").partition(":")
+        first, _colon, last = os.environ.get("MILESTONE_LIVES", "0:4").partition(":")
         for seed in range(int(first), int(last)):
             with self.subTest(seed=seed):
                 self._live(random.Random(seed))
@@ -38,22 +38,24 @@ class TestRandomLives(MilestoneCommon):
         self._approve(order.milestone_ids[:2])
         order.milestone_ids[:2].action_create_invoices()
         self._drafts(order.milestone_ids[0]).action_post()
-        for _number in range(30):
-            step = rng.choice(self.STEPS)
-            milestone = rng.choice(order.milestone_ids)
-            try:
-                with self.env.cr.savepoint(), mute_logger("odoo.sql_db"):
-                    getattr(self, f"_step_{step}")(milestone, rng)
-                    self.env.flush_all()
-                self.history.append(f"{step} {milestone.name[-1]}")
-            except UserError as error:
-                self.history.append(f"({step} {milestone.name[-1]}: {str(error)[:60]})")
-                self.env.invalidate_all()
+        attempts = rng.choices(self.STEPS, k=80)
+        while attempts and len([step for step in self.history if step[0] != "("]) < 18:
+            self._try(attempts.pop(), rng.choice(order.milestone_ids), rng)
             self._check_invariants(order)
         self._finish(order)
-        print("HIST", self.history)
         self._check_invariants(order)
         self.assertBilledAsAgreed(order)
+
+    def _try(self, step, milestone, rng):
+        """Take a step, as a request of its own, which may be refused."""
+        try:
+            with self.env.cr.savepoint(), mute_logger("odoo.sql_db"):
+                getattr(self, f"_step_{step}")(milestone, rng)
+                self.env.flush_all()
+            self.history.append(f"{step} {milestone.name[-1]}")
+        except UserError as error:
+            self.history.append(f"({step} {milestone.name[-1]}: {str(error)[:60]})")
+            self.env.invalidate_all()
 
     def _create_random_order(self, rng):
         taxes = [self.tax_15, self.tax_10 + self.tax_20, self.tax_15_included, self.env["account.tax"]]
@@ -76,11 +78,11 @@ class TestRandomLives(MilestoneCommon):
             lines = milestone.invoice_line_ids.filtered(lambda line: line.display_type == "product")
             posted = lines.filtered(lambda line: line.parent_state == "posted")
             bills = lines.filtered(lambda line: line.parent_state != "cancel" and line.move_type == "out_invoice")
-            net = sum((-1 if line.move_type == "out_refund" else 1) * line.price_subtotal for line in posted)
+            net = -sum(posted.mapped("amount_currency"))
             self.assertMoney(currency, milestone.amount_invoiced, net, context)
             self.assertGreaterEqual(currency.compare_amounts(net, 0.0), 0, context)
             drafts = bills - posted
-            total = net + sum(drafts.mapped("price_subtotal"))
+            total = net - sum(drafts.mapped("amount_currency"))
             self.assertLessEqual(currency.compare_amounts(total, milestone.amount_untaxed), 0, context)
             keys = bills.filtered("milestone_billing_key").mapped("milestone_billing_key")
             self.assertEqual(len(keys), len(set(keys)), context)
@@ -99,7 +101,10 @@ class TestRandomLives(MilestoneCommon):
             self.assertEqual((line.qty_to_invoice, due), (0.0, 0.0), context)
         if line.qty_to_invoice:
             self.assertEqual(milestone.billing_state, "to_invoice", context)
-            self.assertMoney(line.currency_id, due, line.price_subtotal - line.untaxed_amount_invoiced, context)
+            posted = line.invoice_lines.filtered(lambda invoice_line: invoice_line.parent_state == "posted")
+            self.assertMoney(
+                line.currency_id, due, line.price_subtotal + sum(posted.mapped("amount_currency")), context
+            )
 
     def _check_billing_state(self, milestone, drafts, net, context):
         state = milestone.billing_state
@@ -131,10 +136,10 @@ class TestRandomLives(MilestoneCommon):
         moves = milestone.invoice_line_ids.move_id
         return moves.filtered(lambda move: move.state == "draft" and move.move_type == move_type)
 
-    def _pick(self, moves, rng):
-        if not moves:
+    def _pick(self, records, rng):
+        if not records:
             raise UserError("nothing to do this to")
-        return rng.choice(moves)
+        return rng.choice(records)
 
     def _posted(self, milestone):
         return self._invoices(milestone).filtered(lambda move: move.state == "posted")
@@ -157,7 +162,7 @@ class TestRandomLives(MilestoneCommon):
         milestone.action_hold()
 
     def _step_release(self, milestone, rng):
-        milestone.action_release()
+        self._pick(milestone.filtered("on_hold"), rng).action_release()
 
     def _step_run_queue(self, milestone, rng):
         self._run_queue()
