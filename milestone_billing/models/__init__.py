@@ -19,6 +19,7 @@ from . import sale_order_amounts
 from . import project_project
 from . import project_milestone
 from . import account_move
+from . import ir_attachment
 from . import account_move_line
 from . import res_company
 from . import res_config_settings

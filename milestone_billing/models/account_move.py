@@ -9,12 +9,18 @@ class AccountMove(models.Model):
         "sale.milestone", string="Milestones", compute="_compute_billing_milestone_ids", compute_sudo=True
     )
     billing_milestone_count = fields.Integer(compute="_compute_billing_milestone_ids", compute_sudo=True)
+    milestone_statement = fields.Text(string="Milestones Billed", compute="_compute_milestone_statement")
 
     @api.depends("line_ids.billing_milestone_id")
     def _compute_billing_milestone_ids(self):
         for move in self:
             move.billing_milestone_ids = move.line_ids.billing_milestone_id
             move.billing_milestone_count = len(move.billing_milestone_ids)
+
+    @api.depends("line_ids.billing_milestone_id")
+    def _compute_milestone_statement(self):
+        for move in self:
+            move.milestone_statement = "\n".join(move._get_milestone_statements())
 
     def _post(self, soft=True):
         posted = super()._post(soft)

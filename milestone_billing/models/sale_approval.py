@@ -150,7 +150,8 @@ class SaleApproval(models.Model):
         if self.decision != "pending":
             raise AccessError(self.env._("This round is decided already."))
         signature = evidence.get("signature")
-        proof = (evidence.get("proof") or self.env["ir.attachment"]).sorted("id")
+        proof = (evidence.get("proof") or self.env["ir.attachment"]).sudo().sorted("id")
+        proof.write({"res_model": self._name, "res_id": self.id})
         self._seal(
             {
                 "decision": decision,

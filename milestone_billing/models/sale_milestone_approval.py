@@ -15,9 +15,7 @@ class SaleMilestone(models.Model):
 
     approval_ids = fields.One2many("sale.approval", "milestone_id", string="Reviews", readonly=True, copy=False)
     approved_on = fields.Datetime(readonly=True, copy=False, tracking=True)
-    approved_by_id = fields.Many2one(
-        "res.partner", readonly=True, copy=False, ondelete="restrict", tracking=True
-    )
+    approved_by_id = fields.Many2one("res.partner", readonly=True, copy=False, ondelete="restrict", tracking=True)
     approval_method = fields.Selection(
         related="accepted_approval_id.method", string="Approved Through", related_sudo=True
     )
@@ -103,7 +101,7 @@ class SaleMilestone(models.Model):
     def _check_can_submit(self):
         self.ensure_one()
         missing = []
-        if self.order_state != "sale":
+        if self.order_state != "sale" or not self.order_id.milestone_contract_hash:
             missing.append(self.env._("the order is not confirmed"))
         if not self.deliverable_ids:
             missing.append(self.env._("there is no deliverable: say what the client is to accept"))

@@ -24,9 +24,7 @@ class SaleMilestoneDeliverable(models.Model):
     )
     attachment_ids = fields.Many2many("ir.attachment", string="Files", copy=False, bypass_search_access=True)
     url = fields.Char(string="Link", copy=False, help="Where the work can be seen: http or https.")
-    task_id = fields.Many2one(
-        "project.task", readonly=True, copy=False, index="btree_not_null", ondelete="set null"
-    )
+    task_id = fields.Many2one("project.task", readonly=True, copy=False, index="btree_not_null", ondelete="set null")
     company_id = fields.Many2one(related="milestone_id.company_id", store=True)
     order_id = fields.Many2one(related="milestone_id.order_id", store=True)
     has_evidence = fields.Boolean(

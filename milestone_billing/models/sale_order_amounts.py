@@ -26,12 +26,12 @@ class SaleOrder(models.Model):
         return {base_line["record"]: base_line for base_line in base_lines}
 
     def _fix_agreed_amounts(self):
-        """Fix the amounts of every line as part of this order, where they depend on the other lines."""
+        """Fix the amounts of milestone lines, and of free lines where the rounding ties them together."""
         for order in self:
-            if order.company_id.tax_calculation_rounding_method != "round_globally":
-                continue
+            together = order.company_id.tax_calculation_rounding_method == "round_globally"
             for line, base_line in order._get_rounded_base_lines().items():
-                if not line.is_downpayment and not base_line["manual_tax_amounts"]:
+                agreed = line.billing_milestone_id or (together and not line.is_downpayment)
+                if agreed and not base_line["manual_tax_amounts"]:
                     line._fix_agreed_amounts(base_line)
 
     def _release_agreed_amounts(self):

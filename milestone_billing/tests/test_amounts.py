@@ -207,7 +207,7 @@ class TestAmounts(MilestoneCommon):
             discount=rng.choice([0, 0, 12.34, 33.33]),
         )
 
-    def test_the_price_of_a_line_that_cannot_give_an_amount_is_refused(self):
+    def test_a_line_without_quantity_takes_no_amount(self):
         """With 15 % included and no decimals, no price gives some untaxed amounts."""
         self.company.tax_calculation_rounding_method = "round_per_line"
         order = self._create_gated_order(
@@ -215,6 +215,24 @@ class TestAmounts(MilestoneCommon):
         )
         with self.assertRefused("no quantity"):
             order.milestone_ids.amount_untaxed = 50.0
+
+    def test_a_changed_rounding_method_leaves_what_is_agreed(self):
+        for method, other in (ROUNDING_METHODS, ROUNDING_METHODS[::-1]):
+            with self.subTest(agreed_with=method):
+                self.company.tax_calculation_rounding_method = method
+                line = self._line(self.milestone_product, 0.103, self.tax_15)
+                order = self._create_gated_order([[line] * 3, [line], [line]], free=[line])
+                agreed = self._get_amounts(order.milestone_ids)
+                self.company.tax_calculation_rounding_method = other
+                order.order_line.filtered(lambda line: not line.billing_milestone_id).product_uom_qty = 3
+                self.assertEqual(self._get_amounts(order.milestone_ids), agreed)
+                self._check_plan(order)
+
+    def test_a_changed_rate_of_a_tax_leaves_what_is_agreed(self):
+        order = self._create_contract([100.0, 50.0])
+        self.tax_15.amount = 16.0
+        self.assertEqual(order.milestone_ids.mapped("amount_total"), [115.0, 57.5])
+        self._check_plan(order)
 
     def test_going_back_to_a_quotation_releases_the_agreed_amounts(self):
         self.company.tax_calculation_rounding_method = "round_globally"

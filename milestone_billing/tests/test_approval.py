@@ -94,6 +94,14 @@ class TestApproval(MilestoneCommon):
         with self.assertRefused("Start the work first"):
             order.milestone_ids.action_submit()
 
+    def test_an_order_made_a_sale_past_its_confirmation_has_no_contract_to_approve(self):
+        order = self._create_contract([1.0], confirm=False)
+        order.state = "sale"
+        self._show_work(order.milestone_ids)
+        order.milestone_ids.action_start()
+        with self.assertRefused("not confirmed"):
+            order.milestone_ids.action_submit()
+
     def test_each_approver_gets_a_personal_link_with_a_term(self):
         self.order.milestone_approver_ids = self.approver + self.other_contact
         with freeze_time("2030-03-01 12:00:00"):
@@ -334,6 +342,16 @@ class TestApproval(MilestoneCommon):
             )
         )
 
+    def _create_on_behalf_of(self, milestone):
+        self.env["sale.approval.on.behalf"].create(
+            {
+                "milestone_id": milestone.id,
+                "partner_id": self.approver.id,
+                "comment": "Paper",
+                "proof_ids": [Command.set(self._create_attachment().ids)],
+            }
+        ).action_confirm()
+
     def test_an_approval_on_behalf_says_who_when_and_shows_the_proof(self):
         self.milestone.action_submit()
         self._create_on_behalf(approved_on="2020-02-02").action_confirm()
@@ -524,32 +542,43 @@ class TestApproval(MilestoneCommon):
     def test_a_replaced_signature_or_proof_is_found(self):
         self._approve(self.milestone)
         self.second.action_submit()
-        wizard = self.env["sale.approval.on.behalf"].create(
-            {
-                "milestone_id": self.second.id,
-                "partner_id": self.approver.id,
-                "comment": "Paper",
-                "proof_ids": [Command.set(self._create_attachment().ids)],
-            }
-        )
-        wizard.action_confirm()
+        self._create_on_behalf_of(self.second)
         proof = self.second.accepted_approval_id.proof_ids
-        proof.sudo().raw = b"another paper"
+        self._tamper("UPDATE ir_attachment SET checksum = %s WHERE id = %s", ["0" * 40, proof.id])
         self.assertIn("proof", self.second._verify_evidence())
-        signature = (
-            self.env["ir.attachment"]
-            .sudo()
-            .search(
-                [
-                    ("res_model", "=", "sale.approval"),
-                    ("res_field", "=", "signature"),
-                    ("res_id", "=", self.milestone.accepted_approval_id.id),
-                ]
-            )
-        )
-        signature.unlink()
-        self.env.invalidate_all()
+        self._tamper("DELETE FROM ir_attachment WHERE id = %s", self._get_signature(self.milestone).ids)
         self.assertIn("signature", self.milestone._verify_evidence())
+
+    def _get_signature(self, milestone):
+        domain = [("res_model", "=", "sale.approval"), ("res_id", "=", milestone.accepted_approval_id.id)]
+        return self.env["ir.attachment"].sudo().search([*domain, ("res_field", "=", "signature")])
+
+    def test_files_shown_to_the_client_proofs_and_signatures_are_kept(self):
+        shown = self._create_attachment("plan.txt")
+        self.milestone.deliverable_ids.attachment_ids = shown
+        self.assertEqual(
+            (shown.res_model, shown.res_id), ("sale.milestone.deliverable", self.milestone.deliverable_ids.id)
+        )
+        shown.name = "plan 2.txt"
+        self.milestone.action_submit()
+        self._check_kept(shown)
+        self.milestone._approve(self._evidence(self.milestone))
+        self._check_kept(shown)
+        self._check_kept(self._get_signature(self.milestone))
+        self.second.action_submit()
+        self._create_on_behalf_of(self.second)
+        self._check_kept(self.second.accepted_approval_id.proof_ids)
+        loose = self._create_attachment("loose.txt", res_model="sale.milestone.deliverable", res_id=shown.res_id)
+        loose.unlink()
+
+    def _check_kept(self, attachment):
+        attachment = attachment.sudo()
+        for values in ({"raw": b"other"}, {"name": "other"}, {"res_id": 0}, {"res_model": "res.partner"}):
+            with self.subTest(name=attachment.name, values=values), self.assertRefused("kept as it is"):
+                attachment.write(values)
+        with self.assertRefused("kept as it is"):
+            attachment.unlink()
+        attachment.write({"raw": attachment.raw, "description": "the same content, stored elsewhere"})
 
     def test_the_button_tells_whether_the_evidence_is_unbroken(self):
         self._approve(self.milestone)

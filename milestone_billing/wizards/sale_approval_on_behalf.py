@@ -38,7 +38,6 @@ class SaleApprovalOnBehalf(models.TransientModel):
         proof = self.proof_ids
         proof.check_access("read")
         approval = subject.sudo().approval_id
-        proof.sudo().write({"res_model": approval._name, "res_id": approval.id})
         subject._approve(
             {
                 "partner": self.partner_id,
@@ -47,7 +46,7 @@ class SaleApprovalOnBehalf(models.TransientModel):
                 "signed_by": self.partner_id.name,
                 "comment": self.comment,
                 "approved_on": self.approved_on,
-                "proof": proof.sudo(),
+                "proof": proof,
             }
         )
         return {"type": "ir.actions.act_window_close"}
