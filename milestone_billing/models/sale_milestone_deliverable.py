@@ -66,12 +66,12 @@ class SaleMilestoneDeliverable(models.Model):
     def write(self, vals):
         if set(vals) - {"sequence"}:
             self.milestone_id._check_scope_free()
+        if "milestone_id" in vals:
+            self._check_same_order(vals["milestone_id"])
         known = self.attachment_ids
         result = super().write(vals)
         if "attachment_ids" in vals:
             self._own_attachments(known)
-        if "milestone_id" in vals:
-            self._check_same_order(vals["milestone_id"])
         return result
 
     @api.ondelete(at_uninstall=False)

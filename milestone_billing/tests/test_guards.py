@@ -157,6 +157,42 @@ class TestGuards(MilestoneCommon):
         order.unlink()
         self.assertFalse(milestones.exists())
 
+    # -- deliverables --------------------------------------------------------------------------------
+
+    def test_a_link_to_the_work_is_a_web_address(self):
+        deliverable = self.first.deliverable_ids
+        for url in (
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "//example.com",
+            "example.com",
+            "http://",
+            "https://[",
+            " javascript:alert(1)",
+            "java\nscript:alert(1)",
+            "ftp://example.com",
+        ):
+            with self.subTest(url=url), self.assertRefused("must be a web address"):
+                deliverable.url = url
+        deliverable.url = "https://example.com/work?id=1#top"
+        self.assertTrue(deliverable.has_evidence)
+
+    def test_nobody_shows_a_file_that_they_cannot_read_themselves(self):
+        private = self.env["ir.attachment"].create({"name": "mine", "raw": b"mine"})  # loose: its creator's only
+        for role in ("salesperson", "sale_manager"):
+            deliverable = self.first.deliverable_ids.with_user(self.users[role])
+            with self.subTest(role=role), self.assertRaises(AccessError):
+                deliverable.attachment_ids = private
+        self.assertFalse(self.first.deliverable_ids.attachment_ids)
+
+    def test_deliverables_move_within_their_order_only(self):
+        other = self._create_contract([1.0])
+        with self.assertRefused("milestones of one order"):
+            self.first.deliverable_ids.milestone_id = other.milestone_ids
+        self.first.deliverable_ids.milestone_id = self.second
+        self.assertEqual(len(self.second.deliverable_ids), 2)
+
     # -- protected fields ----------------------------------------------------------------------------
 
     def test_protected_fields_are_refused_to_everybody(self):
