@@ -118,11 +118,17 @@ def sign(order):
     tell_fact(f"Invoiceable now: {money(sum(order.order_line.mapped('untaxed_amount_to_invoice')), order)}")
 
 
-def deliver(env, order):
-    milestone = env["sale.milestone"].browse(order.milestone_ids.ids)[0]
+def present(env, milestone):
+    """Do the work, link it and submit it for approval."""
+    milestone = env["sale.milestone"].browse(milestone.id)
     milestone.action_start()
-    milestone.deliverable_ids.url = "https://example.com/concept"
+    milestone.deliverable_ids.url = f"https://example.com/{milestone.name.lower()}"
     milestone.action_submit()
+    return milestone
+
+
+def deliver(env, order):
+    milestone = present(env, order.milestone_ids[0])
     say(f"The project manager delivers {milestone.name} and submits it, round {milestone.approval_round}.")
     asked = milestone.approval_id.recipient_ids.partner_id
     tell_fact(f"A personal link goes to {asked.email}; the answer is due on {milestone.review_due_date}.")
@@ -184,10 +190,7 @@ def reconcile(env, order, invoice):
 
 
 def submit_next(env, order):
-    milestone = env["sale.milestone"].browse(order.milestone_ids.ids)[1]
-    milestone.action_start()
-    milestone.deliverable_ids.url = "https://example.com/prototype"
-    milestone.action_submit()
+    milestone = present(env, order.milestone_ids[1])
     say(f"{milestone.name} is submitted and waits for the client in the portal: that one is yours.")
 
 
