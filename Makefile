@@ -5,7 +5,8 @@ export RUN_DIR DB_PREFIX ODOO_HOME ODOO_PYTHON SERVE ARGS MODULES
 # No compiled files outside the run folder.
 export PYTHONPYCACHEPREFIX = $(abspath $(or $(RUN_DIR),.run))/cache/python
 
-COMMANDS = demo serve shell update test test-native lint format pot bench screenshots stop clean
+COMMANDS = demo serve shell update test test-long test-native lint format pot bench screenshots \
+	journal-entries stop clean
 
 .DEFAULT_GOAL := help
 .PHONY: help $(COMMANDS)

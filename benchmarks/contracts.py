@@ -24,12 +24,24 @@ def make_native_orders(env, count):
     return orders
 
 
-def make_contracts(env, count, milestones=1, policy="post"):
-    """Return confirmed orders with ``milestones`` milestones each."""
+def make_native_sections(env, partner, count, sections):
+    """Return confirmed orders of a customer, of sections with one service line each."""
+    product = env.company._get_milestone_product()
+    lines = []
+    for number in range(sections):
+        lines.append(Command.create({"display_type": "line_section", "name": f"Section {number}"}))
+        lines.append(Command.create({"product_id": product.id, "price_unit": 1000.0 + number}))
+    orders = env["sale.order"].create([{"partner_id": partner.id, "order_line": lines} for _order in range(count)])
+    orders.action_confirm()
+    return orders
+
+
+def make_contracts(env, count, milestones=1, policy="post", partner=None, **values):
+    """Return confirmed orders with ``milestones`` milestones each, of a client each or of ``partner``."""
     orders = env["sale.order"].create(
         [
             {
-                "partner_id": make_partner(env, number).id,
+                "partner_id": (partner or make_partner(env, number)).id,
                 "milestone_invoice_policy": policy,
                 "milestone_create_project": False,
                 "milestone_ids": [
@@ -45,6 +57,7 @@ def make_contracts(env, count, milestones=1, policy="post"):
                     )
                     for position in range(1, milestones + 1)
                 ],
+                **values,
             }
             for number in range(count)
         ]

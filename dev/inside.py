@@ -45,6 +45,8 @@ def call(config: str, database: str, script: str, function: str) -> None:
     options = [f"--config={config}", f"--database={database}", "--no-http"]
     # Odoo's libraries warn of their own future at length.
     options += ["--max-cron-threads=0", "--log-level=warn", "--log-handler=py.warnings:ERROR"]
+    if addons_path := os.environ.get("ADDONS_PATH"):
+        options.append(f"--addons-path={addons_path}")
     odoo.tools.config.parse_config(options, setup_logging=True)
     with Registry(database).cursor() as cursor:
         env = odoo.api.Environment(cursor, odoo.SUPERUSER_ID, {})

@@ -1,19 +1,26 @@
-"""Programs that are run against a fresh database: the benchmarks and the pictures."""
+"""Programs that are run against a fresh database: the benchmarks, the pictures, the journal entries."""
 
 import contextlib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from dev import demo, settings, templates
-from dev.console import Problem
+from dev import comparison, demo, settings, templates
+from dev.console import Problem, say
 from dev.files import lock
 from dev.inside import ScriptFailed, in_database
 from dev.installation import Installation, environment, set_up
 from dev.server import OdooServer
 
 BENCHMARKS = settings.ROOT / "benchmarks/run.py"
+INSTALLMENTS = settings.ROOT / "benchmarks/installments.py"
+# How often ours and the other addon take turns.
+TURNS = 2
 PICTURES = settings.ROOT / "docs/screenshots.py"
+ENTRIES = settings.ROOT / "docs/journal_entries.py"
+ACCOUNTANT = settings.ROOT / "docs/accountant.md"
+# The program's part of the document stands between these lines.
+GENERATED = ("<!-- made by `make journal-entries`: do not edit -->\n\n", "\n\n<!-- end of what is made -->")
 
 
 def bench() -> None:
@@ -27,9 +34,51 @@ def bench() -> None:
             variables = {"MILESTONE_BILLING_TEMPLATE": template}
             with durable_commits(installation):
                 in_database(installation, database, BENCHMARKS, "run", **variables)
+                compare_installments(installation, template)
         except ScriptFailed as error:
             raise Problem(f"The benchmarks have failed: {error}.") from None
         installation.databases.drop(database)
+
+
+def compare_installments(installation: Installation, template: str) -> None:
+    """Bill the same orders in twelve installments, in turn by our plan and by another addon's, and print both."""
+    ours, theirs = (f"{settings.DATABASE_PREFIX}_bench_{name}" for name in ("ours", "theirs"))
+    try:
+        installation.databases.copy(template, ours)
+        comparison.provide(installation)
+        comparison.install(installation, templates.native(installation), theirs)
+        figures = {"ours": [], "theirs": []}
+        for _turn in range(TURNS):
+            figures["ours"].append(in_database(installation, ours, INSTALLMENTS, "run_ours"))
+            more = {"ADDONS_PATH": comparison.addons_path()}
+            figures["theirs"].append(in_database(installation, theirs, INSTALLMENTS, "run_theirs", **more))
+        show_installments(figures)
+    except Problem as problem:
+        say(f"\n{comparison.PACKAGE} could not be compared: {problem}")
+    finally:
+        installation.databases.drop(ours)
+        installation.databases.drop(theirs)
+
+
+def show_installments(figures: dict[str, list[dict]]) -> None:
+    """Print the shortest times of all turns; the amounts are the same in each."""
+    say(f"\nTwelve equal installments: ours beside {comparison.PACKAGE}, best of {TURNS} turns")
+    say("  the invoices' sums less the order, and the worst invoice less its twelfth, in cents; seconds")
+    head = f"{'untaxed':>8} {'tax':>6} {'total':>6} {'worst':>8} {'plan':>7} {'invoices':>9}"
+    say(f"  {'order':<24} {'':<7} {head}")
+    for order in figures["ours"][0]:
+        for label, turns in figures.items():
+            rows = [turn[order] for turn in turns]
+            say(f"  {order:<24} {label:<7} {describe_installments(rows)}")
+
+
+def describe_installments(rows: list[dict]) -> str:
+    row = rows[0]
+    if failed := next((row["error"] for row in rows if "error" in row), None):
+        return f"fails: {failed}"
+    plan, invoices = (min(row[name] for row in rows) for name in ("plan", "invoices"))
+    amounts = f"{row['off_untaxed']:8} {row['off_tax']:6} {row['off_total']:6} {row['apart']:8}"
+    return f"{amounts} {plan:7.2f} {invoices:9.2f}"
 
 
 @contextlib.contextmanager
@@ -69,6 +118,37 @@ def screenshots() -> None:
             }
             run_script(installation.python, PICTURES, variables)
         installation.databases.drop(database)
+
+
+def journal_entries() -> None:
+    """Write the journal entries of each case, from a real database, into the accountant's document."""
+    document = ACCOUNTANT.read_text(encoding="utf-8")
+    published, made = published_entries(), made_entries()
+    ACCOUNTANT.write_text(document.replace(published, made), encoding="utf-8")
+
+
+def published_entries() -> str:
+    """The journal entries as the accountant's document has them."""
+    begin, end = GENERATED
+    _before, _begin, rest = ACCOUNTANT.read_text(encoding="utf-8").partition(begin)
+    entries, found, _after = rest.partition(end)
+    if not found:
+        raise Problem(f"{ACCOUNTANT.name} has lost the lines between which the journal entries stand.")
+    return entries
+
+
+def made_entries() -> str:
+    """The journal entries as the program makes them now."""
+    must_exist(ENTRIES)
+    installation, database = set_up(), f"{settings.DATABASE_PREFIX}_entries"
+    with lock("entries"):
+        installation.databases.copy(templates.with_addon(installation), database)
+        try:
+            return in_database(installation, database, ENTRIES, "tables")
+        except ScriptFailed as error:
+            raise Problem(f"The journal entries could not be made: {error}.") from None
+        finally:
+            installation.databases.drop(database)
 
 
 def must_exist(script: Path) -> None:

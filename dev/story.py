@@ -1,8 +1,8 @@
 """The story that `make demo` tells: the main job, played once on a fresh database.
 
-`tell(env)` plans a contract, has it signed, delivered, reviewed, approved, invoiced and paid,
-each step as the user whose step it is, and prints what happened with the figures of the
-database. It returns the logins and the pages worth opening.
+`tell(env)` plans a contract from a template, has it signed, its advance invoiced, delivered,
+reviewed, approved, invoiced and paid, each step as the user whose step it is, and prints what
+happened with the figures of the database. It returns the logins and the pages worth opening.
 """
 
 import base64
@@ -17,24 +17,38 @@ COMPANY_SIDE = [
     ("Project manager", "manager", ["project.group_project_manager", "milestone_billing.group_internal_reviewer"]),
     ("Accountant", "accountant", ["account.group_account_manager", "account.group_account_user"]),
 ]
+PRICE = 100000.00  # untaxed
+TEMPLATE = "Software roll-out"
 PLAN = [
-    # name, untaxed amount, days from today, deliverable, acceptance criteria
-    ("Concept", 12500.00, 14, "Concept paper", "Covers every department; agreed in a workshop."),
-    ("Prototype", 33333.33, 45, "Clickable prototype", "The three main tasks can be done from end to end."),
-    ("Launch", 54166.67, 90, "Running system", "In use by all departments for five working days."),
+    # name, share in percent, weeks after the one before, deliverable, acceptance criteria
+    ("Concept", 12.5, 2, "Concept paper", "Covers every department; agreed in a workshop."),
+    ("Prototype", 100 / 3, 4, "Clickable prototype", "The three main tasks can be done from end to end."),
+    ("Launch", 87.5 - 100 / 3, 7, "Running system", "In use by all departments for five working days."),
 ]
+TERMS = {
+    "milestone_advance_type": "percentage",
+    "milestone_advance_percentage": 20.0,
+    "milestone_advance_policy": "automatic",
+    "milestone_retention_percentage": 5.0,
+    "milestone_retention_trigger": "milestone",
+    "milestone_retention_days": 30,
+}
 
 
 def tell(env):
     """Print the story; return {'logins': [[role, login, password]], 'pages': [[what, path]]}."""
     users = make_users(env)
     client_user = make_client(env)
+    prepare(env)
     order = plan(env(user=users["Salesperson"]), client_user.partner_id)
+    agree(order)
     sign(order)
+    pay(env(user=users["Accountant"]), bill_advance(env, order))
     milestone = deliver(env(user=users["Project manager"]), order)
     approve(env, milestone, client_user.partner_id)
     invoice = bill(env, milestone)
     pay(env(user=users["Accountant"]), invoice)
+    keep_accounts(env, order)
     reconcile(env, order, invoice)
     submit_next(env(user=users["Project manager"]), order)
     env.cr.commit()
@@ -84,29 +98,61 @@ def make_client(env):
     )
 
 
-def plan(env, client):
-    today = fields.Date.today()
-    order = env["sale.order"].create(
+def prepare(env):
+    """Make what a company sets up once: the account of what clients keep back, and a template."""
+    if not env.company.milestone_retention_account_id:
+        env.company._create_retention_account()
+    if env["sale.milestone.template"].search_count([("name", "=", TEMPLATE)], limit=1):
+        return
+    template = env["sale.milestone.template"].create(
         {
-            "partner_id": client.id,
-            "milestone_ids": [
+            "name": TEMPLATE,
+            "line_ids": [
                 Command.create(
                     {
+                        "sequence": number,
                         "name": name,
-                        "amount_untaxed": amount,
-                        "contract_date": fields.Date.add(today, days=days),
+                        "percentage": share,
+                        "delay_number": weeks,
                         "deliverable_ids": [Command.create({"name": deliverable, "acceptance_criteria": criteria})],
                     }
                 )
-                for name, amount, days, deliverable, criteria in PLAN
+                for number, (name, share, weeks, deliverable, criteria) in enumerate(PLAN, 1)
             ],
         }
     )
-    say(f"The salesperson plans {len(order.milestone_ids)} milestones on quotation {order.name}.")
+    for line, before in zip(template.line_ids[1:], template.line_ids, strict=False):
+        line.predecessor_ids = before
+
+
+def plan(env, client):
+    """Write a quotation of one line and divide it with the plan wizard, as its dialog does."""
+    from odoo.tests import Form
+
+    product = env.ref("milestone_billing.product_milestone")
+    line = {"product_id": product.id, "name": TEMPLATE, "price_unit": PRICE}
+    order = env["sale.order"].create({"partner_id": client.id, "order_line": [Command.create(line)]})
+    untaxed, total = order.amount_untaxed, order.amount_total
+    wizard = env["sale.milestone.planner"].browse(order.action_plan_milestones()["res_id"])
+    with Form(wizard) as dialog:
+        dialog.method = "template"
+        dialog.template_id = env["sale.milestone.template"].search([("name", "=", TEMPLATE)], limit=1)
+    wizard.action_apply()
+    say(f"The salesperson plans quotation {order.name} from the template {TEMPLATE}, in one dialog.")
     for milestone in order.milestone_ids:
-        tell_fact(f"{milestone.name:<10} {money(milestone.amount_untaxed, order)}  {milestone.percentage:7.4f} %")
-    tell_fact(f"{'Total':<10} {money(order.amount_untaxed, order)}  with taxes {money(order.amount_total, order)}")
+        due, amount = milestone.contract_date, money(milestone.amount_untaxed, order)
+        tell_fact(f"{milestone.name:<10} {amount}  {milestone.percentage:7.4f} %  until {due}")
+    tell_fact(f"{'Total':<10} {money(untaxed, order)}  with taxes {money(total, order).strip()}")
+    planned = order.milestone_ids
+    check(order, sum(planned.mapped("amount_untaxed")), untaxed, "The milestones are the order, untaxed")
+    check(order, sum(planned.mapped("amount_total")), total, "The milestones are the order, with taxes")
     return order
+
+
+def agree(order):
+    order.write(TERMS)
+    say(f"Agreed with it: an advance of {order.milestone_advance_percentage:g} %, deducted from each invoice.")
+    tell_fact(" ".join(order._get_retention_sentences()))
 
 
 def sign(order):
@@ -116,6 +162,16 @@ def sign(order):
     order.action_confirm()
     say(f"The client signs; {order.name} is confirmed and project {order.project_id.name} is made.")
     tell_fact(f"Invoiceable now: {money(sum(order.order_line.mapped('untaxed_amount_to_invoice')), order)}")
+
+
+def bill_advance(env, order):
+    env["sale.milestone"]._cron_process_invoice_queue()
+    order = env["sale.order"].browse(order.id)
+    invoice = order.invoice_ids
+    say(f"The advance is invoiced by itself: {invoice.name}, {money(invoice.amount_total, invoice).strip()}.")
+    agreed = order.currency_id.round(order.amount_total * order.milestone_advance_percentage / 100)
+    check(order, order.advance_invoiced, agreed, "The advance is what was agreed on")
+    return invoice
 
 
 def present(env, milestone):
@@ -161,6 +217,9 @@ def bill(env, milestone):
     say(f"The invoice queue makes {invoice.name} without a further click.")
     untaxed, tax, total = (money(invoice[name], invoice) for name in ("amount_untaxed", "amount_tax", "amount_total"))
     tell_fact(f"{untaxed.strip()} + taxes {tax.strip()} = {total.strip()}, {invoice.state}")
+    milestone = invoice.billing_milestone_ids
+    tell_fact(f"The advance is deducted from it: {money(milestone.advance_recovered, invoice).strip()}, with taxes")
+    tell_fact(f"Kept back by the client: {money(invoice.retention_amount, invoice).strip()}")
     return invoice
 
 
@@ -168,7 +227,25 @@ def pay(env, invoice):
     invoice = env["account.move"].browse(invoice.id)
     context = {"active_model": "account.move", "active_ids": invoice.ids}
     env["account.payment.register"].with_context(**context).create({}).action_create_payments()
-    say(f"The accountant registers the payment of {invoice.name}: {invoice.payment_state}.")
+    left = money(invoice.amount_residual, invoice).strip()
+    say(f"The accountant registers the payment of {invoice.name}: {invoice.payment_state}, {left} is left.")
+
+
+def keep_accounts(env, order):
+    """Advance and retention: what the contract says of them is what their accounts hold."""
+    order = env["sale.order"].browse(order.id)
+    entries = order.invoice_ids.line_ids
+    account = order.company_id._get_retention_account()
+    retained = entries.filtered(lambda line: line.account_id == account)
+    check(order, sum(retained.mapped("amount_residual_currency")), order.retention_withheld, "The retention account")
+    advance = -sum(entries.filtered("is_downpayment").mapped("amount_currency"))
+    taxed = order.currency_id.round(advance * order.amount_total / order.amount_untaxed)
+    check(order, taxed, order.advance_remaining, "The advance account")
+    say(f"On {order.name}, by contract and by ledger:")
+    tell_fact(f"Advance invoiced  {money(order.advance_invoiced, order)}")
+    tell_fact(f"        recovered {money(order.advance_recovered, order)}")
+    tell_fact(f"        left      {money(order.advance_remaining, order)}, {advance:,.2f} of it untaxed")
+    tell_fact(f"Retained          {money(order.retention_withheld, order)}, on {account.code} {account.name}")
 
 
 def reconcile(env, order, invoice):
@@ -203,6 +280,12 @@ def draw_signature():
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue())
+
+
+def check(record, amount, expected, what):
+    """Stop the story where its figures are not those of the database."""
+    if record.currency_id.compare_amounts(amount, expected):
+        raise AssertionError(f"{what}: {amount} is not {expected}.")
 
 
 def money(amount, record):

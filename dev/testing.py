@@ -1,6 +1,7 @@
 """`make test`: the addon's tests and the system tests, in one run of pytest."""
 
 import os
+import secrets
 import shlex
 import subprocess
 
@@ -12,6 +13,23 @@ from dev.installation import CONFIGURATION, Installation, environment, set_up
 DATABASE = f"{settings.DATABASE_PREFIX}_test"
 SYSTEM_DATABASES = f"{settings.DATABASE_PREFIX}_system_"
 SYSTEM_TESTS = settings.ROOT / "tests"
+
+
+LIVES, STEPS = 2000, 50  # of the long run
+
+
+def run_long_tests() -> int:
+    """Play many long random lives of contracts (hours); MONEY_SEED=... repeats those of a seed."""
+    seed = os.environ.get("MONEY_SEED") or str(secrets.randbelow(10**6))
+    say(f"Playing {LIVES} lives of {STEPS} steps with MONEY_SEED={seed}")
+    os.environ.update(
+        MONEY_SEED=seed,
+        MONEY_LIVES=os.environ.get("MONEY_LIVES") or str(LIVES),
+        MONEY_STEPS=os.environ.get("MONEY_STEPS") or str(STEPS),
+        MONEY_SECONDS=str(24 * 60 * 60),
+        ARGS="tests/test_money.py",
+    )
+    return run_tests()
 
 
 def run_tests() -> int:

@@ -49,6 +49,8 @@ document.readyState === 'complete' && document.fonts.status === 'loaded'
 && [...document.images].every((image) => image.complete || image.loading === 'lazy')
 && !document.querySelector('.o_blockUI, .o_loading_indicator, .modal.fade:not(.show)[style*=block]')
 """
+# Groups of a list that are not unfolded.
+CLOSED = ".o_group_header:not(.o_group_open)"
 # How high the page would like to be, whichever part of it scrolls.
 WANTED_HEIGHT = """
 Math.max(...[...document.querySelectorAll('.o_content, .settings, #wrapwrap')].map(
@@ -175,6 +177,17 @@ class Browser:
         """Return the rectangle of the window down to the bottom of an element."""
         return self.above(selector, gap=-self.box(selector)["height"] - gap)
 
+    def around(self, selector, gap=16):
+        """Return the rectangle of an element with some of what is around it."""
+        box = self.box(selector)
+        return {
+            **box,
+            "x": max(box["x"] - gap, 0),
+            "y": max(box["y"] - gap, 0),
+            "width": box["width"] + 2 * gap,
+            "height": box["height"] + 2 * gap,
+        }
+
     def shoot(self, name, clip=None):
         """Keep a picture of the window, or of a part of it, with few colours: small and sharp."""
         self.evaluate("document.activeElement && document.activeElement.blur()")
@@ -208,10 +221,14 @@ class Client:
             raise RuntimeError(f"{path}: {answer['error']['data']['message']}")
         return answer["result"]
 
+    def call(self, model, method, *args, **kwargs):
+        """Call a method of a model as this user."""
+        params = {"model": model, "method": method, "args": args, "kwargs": kwargs}
+        return self.post(f"/web/dataset/call_kw/{model}/{method}", params)
+
     def find(self, model, domain):
         """Return the id of the first record, which must be there."""
-        params = {"model": model, "method": "search", "args": [domain], "kwargs": {"limit": 1}}
-        found = self.post(f"/web/dataset/call_kw/{model}/search", params)
+        found = self.call(model, "search", domain, limit=1)
         if not found:
             raise SystemExit(f"There is no {model} with {domain}.")
         return found[0]
@@ -239,15 +256,26 @@ def take_portal(browser, client):
         browser.shoot(f"portal-approval{suffix}", browser.down_to("#modal_milestone_approve .modal-content"))
     browser.go(f"/my/milestones/{approved}", "#milestone_invoice_list")
     browser.shoot("portal-approved", browser.box("#milestone_invoices"))
+    order = client.find("sale.order", [["milestone_ids", "!=", False]])
+    browser.go(f"/my/orders/{order}", "[name=milestone_payment_plan]", (DESKTOP[0], 2000))
+    plan, terms = browser.around("[name=milestone_payment_plan]"), browser.around("[name=retention_terms]")
+    plan["height"] = terms["y"] + terms["height"] - plan["y"]
+    browser.shoot("portal-plan", plan)
 
 
 def take_sales(browser, user):
-    """The plan of a quotation."""
-    order = user.find("sale.order", [["milestone_ids", "!=", False], ["state", "=", "sent"]])
+    """The plan of a quotation, and the wizard that makes one."""
+    order = user.find("sale.order", [["client_order_ref", "=", "Office concept"]])
     browser.go(f"/odoo/sales/{order}", ".o_form_view a[name=milestones]")
     browser.click("a[name=milestones]", "[name=milestone_ids] .o_data_row")
     browser.stretch()
-    browser.shoot("quotation-milestones", browser.down_to("[name=milestone_create_project]"))
+    browser.shoot("quotation-milestones", browser.down_to("[name=milestone_plan_display]"))
+    order = user.find("sale.order", [["client_order_ref", "=", "Web shop"]])
+    browser.size(*DESKTOP)
+    browser.go(f"/odoo/sales/{order}", ".o_form_view a[name=milestones]")
+    browser.click("a[name=milestones]", "button[name=action_plan_milestones]")
+    browser.click("button[name=action_plan_milestones]", ".modal button[name=action_apply]")
+    browser.shoot("plan-wizard", browser.around(".modal-content", gap=0))
 
 
 def take_project(browser, user):
@@ -265,8 +293,8 @@ def take_project(browser, user):
 
 
 def take_accounting(browser, user):
-    """An approved milestone with its reviews, and its invoice."""
-    milestone = user.find("sale.milestone", [["billing_state", "=", "paid"], ["name", "=", "Concept"]])
+    """An approved milestone with its reviews, its invoice, what is retained, and an invoice of several orders."""
+    milestone = user.find("sale.milestone", [["state", "=", "approved"], ["name", "=", "Concept"]])
     invoice = user.find("account.move", [["line_ids.billing_milestone_id", "=", milestone]])
     browser.go(f"/odoo/milestones/{milestone}", "a[name=reviews]")
     browser.click("a[name=reviews]", "button[name=action_verify_evidence]")
@@ -274,15 +302,32 @@ def take_accounting(browser, user):
     browser.shoot("milestone-reviews", browser.down_to("[name=approval_ids] .o_data_row", gap=0))
     browser.go(f"/odoo/customer-invoices/{invoice}", "button[name=action_view_billing_milestones]")
     browser.stretch()
-    browser.shoot("invoice-milestone", browser.down_to("[name=tax_totals]", gap=0))
+    browser.shoot("invoice-milestone", browser.down_to("[name=retention_statement]"))
+    browser.go("/odoo/action-milestone_billing.sale_retention_report_action", ".o_list_view .o_group_header")
+    for _level in range(2):
+        browser.evaluate(f"document.querySelectorAll('{CLOSED}').forEach((row) => row.click())")
+        browser.see(".o_group_open")
+    browser.shoot("retention-list", browser.down_to(".o_list_view table"))
+    waiting = [["billing_state", "=", "to_invoice"], ["order_id.milestone_invoice_schedule", "=", "monthly"]]
+    customer = user.call("sale.milestone", "search_read", waiting, ["partner_id"], limit=1)[0]["partner_id"][0]
+    invoice = user.call("res.partner", "action_bill_milestones", [customer])["res_id"]
+    browser.go(f"/odoo/customer-invoices/{invoice}", "button[name=action_view_billing_milestones]")
+    browser.stretch()
+    browser.shoot("invoice-consolidated", browser.down_to("[name=tax_totals]", gap=0))
 
 
-def take_settings(browser, _user):
+def take_administration(browser, user):
+    """The terms of a contract in full, and the settings."""
+    order = user.find("sale.order", [["client_order_ref", "=", "Packaging line"]])
+    browser.go(f"/odoo/sales/{order}", ".o_form_view a[name=milestones]")
+    browser.click("a[name=milestones]", "[name=milestone_retention_percentage]")
+    browser.stretch(limit=2000)
+    browser.shoot("contract-terms", browser.above(".o-mail-Form-chatter"))
     browser.go(
         "/odoo/action-milestone_billing.milestone_billing_settings_action",
         "#milestone_create_project",
     )
-    browser.stretch()
+    browser.stretch(limit=2600)
     browser.shoot("settings", browser.down_to("#milestone_create_project"))
 
 
@@ -294,7 +339,7 @@ def main():
         ("Salesperson", take_sales),
         ("Project manager", take_project),
         ("Accountant", take_accounting),
-        ("Administrator", take_settings),
+        ("Administrator", take_administration),
     ]
     PICTURES.mkdir(exist_ok=True)
     with Browser(os.environ["ODOO_URL"]) as browser:

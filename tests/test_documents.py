@@ -4,6 +4,8 @@ import csv
 import re
 from pathlib import Path
 
+from dev import measuring
+
 ROOT = Path(__file__).resolve().parent.parent
 SIGNS = {"yes": "●", "no": "·"}
 
@@ -32,3 +34,8 @@ def test_links_between_documents_lead_somewhere():
     for document in documents:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_published_journal_entries_are_those_that_the_program_makes():
+    made, published = measuring.made_entries(), measuring.published_entries()
+    assert made == published, "docs/accountant.md is behind: run `make journal-entries`"

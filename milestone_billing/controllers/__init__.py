@@ -1,3 +1,5 @@
 from . import portal
 from . import portal_milestone
 from . import portal_decision
+from . import portal_retention
+from . import portal_statement

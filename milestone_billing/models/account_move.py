@@ -25,6 +25,7 @@ class AccountMove(models.Model):
     def _post(self, soft=True):
         posted = super()._post(soft)
         posted._check_milestones_within_plan()
+        posted._check_credited_within_invoice()
         return posted
 
     def button_draft(self):
@@ -81,6 +82,26 @@ class AccountMove(models.Model):
         """A credit note on which a later bill relies stays posted, and so does a bill that is credited."""
         self.sudo().line_ids.billing_milestone_id._check_billed_within_plan()
 
+    def _check_credited_within_invoice(self):
+        """A credit note takes back what its own invoice bills; what another one bills is credited there.
+
+        :raises UserError: when all credit notes of an invoice take back more of a milestone than it bills
+        """
+        for original in self.sudo().filtered(lambda move: move.move_type == "out_refund").reversed_entry_id:
+            lines = (original | original.reversal_move_ids).line_ids.filtered(
+                lambda line: line.parent_state == "posted" and line.display_type == "product"
+            )
+            for milestone, parts in lines.grouped("billing_milestone_id").items():
+                if milestone and milestone.currency_id.compare_amounts(parts._get_billed_amount(), 0.0) < 0:
+                    raise UserError(
+                        self.env._(
+                            "More of %(milestone)s would be credited than %(invoice)s bills. "
+                            "Credit the invoice that bills the rest.",
+                            milestone=milestone.display_name,
+                            invoice=original.display_name,
+                        )
+                    )
+
     def action_view_billing_milestones(self):
         """Open the milestones that this invoice bills or credits."""
         self.ensure_one()
@@ -103,4 +124,4 @@ class AccountMove(models.Model):
     def _get_milestone_statements(self):
         """Return one line of text per milestone, for the invoice, its PDF and its portal page."""
         self.ensure_one()
-        return [milestone._get_billing_statement() for milestone in self.sudo().billing_milestone_ids]
+        return self.sudo().billing_milestone_ids._get_billing_statements()

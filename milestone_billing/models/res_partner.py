@@ -1,4 +1,7 @@
 from odoo import fields, models
+from odoo.exceptions import UserError
+
+MILESTONE_GROUPS = "sales_team.group_sale_salesman,account.group_account_invoice,account.group_account_readonly"
 
 
 class ResPartner(models.Model):
@@ -7,7 +10,7 @@ class ResPartner(models.Model):
     billing_milestone_count = fields.Integer(
         string="Milestones",
         compute="_compute_billing_milestone_count",
-        groups="sales_team.group_sale_salesman,account.group_account_invoice,account.group_account_readonly",
+        groups=MILESTONE_GROUPS,
     )
 
     def _compute_billing_milestone_count(self):
@@ -21,3 +24,24 @@ class ResPartner(models.Model):
                 if partner.id in counted:
                     partner.billing_milestone_count += count
                 partner = partner.parent_id
+
+    def action_bill_milestones(self):
+        """Bill everything approved of these customers now, whatever day their contracts wait for.
+
+        :return: the action that shows the invoices
+        :raises AccessError: without invoicing rights
+        :raises UserError: when nothing waits, or something cannot be invoiced
+        """
+        domain = fields.Domain("billing_state", "=", "to_invoice") & fields.Domain("on_hold", "=", False)
+        customers = fields.Domain("partner_id.commercial_partner_id", "in", self.commercial_partner_id.ids)
+        milestones = self.env["sale.milestone"]
+        milestones._check_invoicing()
+        milestones = milestones.search(domain & customers)
+        if not milestones:
+            raise UserError(
+                self.env._(
+                    "No approved milestone of %(customers)s waits to be billed.",
+                    customers=", ".join(self.mapped("display_name")),
+                )
+            )
+        return milestones.action_create_invoices()

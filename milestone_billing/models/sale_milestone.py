@@ -25,9 +25,11 @@ AMOUNT_GROUPS = (
     "project.group_project_manager,milestone_billing.group_internal_reviewer"
 )
 # Part of the signed contract; deliverables and scope are detailed while the work goes on.
-CONTRACT_FIELDS = frozenset({"name", "contract_date"})
+CONTRACT_FIELDS = frozenset({"name", "contract_date", "predecessor_ids"})
 # What the client is asked to approve: it rests while a review is open.
-SCOPE_FIELDS = frozenset({"name", "description", "contract_date", "order_id", "deliverable_ids", "order_line_ids"})
+SCOPE_FIELDS = frozenset(
+    {"name", "description", "contract_date", "predecessor_ids", "order_id", "deliverable_ids", "order_line_ids"}
+)
 
 
 class SaleMilestone(models.Model):
@@ -63,6 +65,7 @@ class SaleMilestone(models.Model):
             "invoice_queued_on",
             "invoice_error",
             "invoice_line_ids",
+            "gated_line_ids",
             "on_hold",
             "access_token",
             # copies of what they are computed from, on which rules and amounts rely
@@ -97,6 +100,25 @@ class SaleMilestone(models.Model):
 
     deliverable_ids = fields.One2many("sale.milestone.deliverable", "milestone_id", string="Deliverables", copy=True)
     deliverable_count = fields.Integer(compute="_compute_deliverable_count")
+
+    predecessor_ids = fields.Many2many(
+        "sale.milestone",
+        "sale_milestone_predecessor_rel",
+        "milestone_id",
+        "predecessor_id",
+        string="After",
+        copy=False,
+        domain="[('order_id', '=', order_id), ('id', '!=', id)]",
+        help="Milestones of the same order that have to be approved before this one is submitted.",
+    )
+    successor_ids = fields.Many2many(
+        "sale.milestone",
+        "sale_milestone_predecessor_rel",
+        "predecessor_id",
+        "milestone_id",
+        string="Before",
+        copy=False,
+    )
 
     project_milestone_id = fields.Many2one(
         "project.milestone", readonly=True, copy=False, index=True, ondelete="set null"
@@ -187,7 +209,9 @@ class SaleMilestone(models.Model):
     def unlink(self):
         orders = self.order_id
         sections = self._get_all_lines().filtered("display_type")
-        generated = self.order_line_ids.filtered(lambda line: line.product_id == line.billing_milestone_id.product_id)
+        generated = self.order_line_ids.filtered(
+            lambda line: line.product_id == line.billing_milestone_id.product_id and not line.sudo().milestone_source_id
+        )
         self._check_plan_open()
         (self._get_all_lines() - sections - generated).billing_milestone_id = False
         (sections + generated).exists().unlink()  # sections without lines are gone already

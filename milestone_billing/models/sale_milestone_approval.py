@@ -100,6 +100,15 @@ class SaleMilestone(models.Model):
 
     def _check_can_submit(self):
         self.ensure_one()
+        if missing := self._get_missing_for_review():
+            raise UserError(
+                self.env._("%(milestone)s cannot be submitted yet:", milestone=self.display_name)
+                + "".join(f"\n• {item}" for item in missing)
+            )
+
+    def _get_missing_for_review(self):
+        """Return the texts of what keeps the milestone from being submitted."""
+        self.ensure_one()
         missing = []
         if self.order_state != "sale" or not self.order_id.milestone_contract_hash:
             missing.append(self.env._("the order is not confirmed"))
@@ -110,11 +119,7 @@ class SaleMilestone(models.Model):
             for deliverable in self.deliverable_ids
             if not deliverable.has_evidence
         ]
-        if missing:
-            raise UserError(
-                self.env._("%(milestone)s cannot be submitted yet:", milestone=self.display_name)
-                + "".join(f"\n• {item}" for item in missing)
-            )
+        return missing
 
     def _after_approval(self):
         """Open the gate, tick the project milestone, and wake the invoice queue."""

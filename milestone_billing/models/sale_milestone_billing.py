@@ -1,7 +1,7 @@
 import logging
 from datetime import timedelta
 
-from psycopg2 import IntegrityError, OperationalError
+from psycopg2 import IntegrityError
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, RedirectWarning, UserError, ValidationError
@@ -12,8 +12,6 @@ from .sale_milestone import AMOUNT_GROUPS, BILLING_STATES
 _logger = logging.getLogger(__name__)
 
 INVOICING_GROUP = "account.group_account_invoice"
-HOLD_GROUPS = (INVOICING_GROUP, "sales_team.group_sale_manager", "project.group_project_manager")
-BATCH_SIZE = 200
 
 
 class SaleMilestone(models.Model):
@@ -55,7 +53,7 @@ class SaleMilestone(models.Model):
         help="An approved milestone on hold is not invoiced until the hold is lifted.",
     )
     invoice_queued_on = fields.Datetime(
-        string="In Invoice Queue Since",
+        string="Billed From",
         readonly=True,
         copy=False,
         help="From then on the invoice queue takes the milestone; empty when it waits for a person.",
@@ -85,7 +83,7 @@ class SaleMilestone(models.Model):
     def _get_billing_state(self):
         self.ensure_one()
         invoice_lines = self._get_live_invoice_lines().filtered(lambda line: line._is_milestone_bill())
-        current = invoice_lines.filtered(lambda line: line._get_billing_round() == self.billing_round)
+        current = self._get_current_bills()
         posted = self._get_posted_invoice_lines()._get_billed_amount()
         if not current:
             if self.state != "approved" or not self.order_line_ids:
@@ -107,6 +105,16 @@ class SaleMilestone(models.Model):
     def _compute_amount_invoiced(self):
         for milestone in self:
             milestone.amount_invoiced = milestone._get_posted_invoice_lines()._get_billed_amount()
+
+    def _get_current_bills(self):
+        """Return the live invoice lines of the present billing round, and the drafts of any round."""
+        self.ensure_one()
+        return self._get_live_invoice_lines().filtered(
+            lambda line: (
+                line._is_milestone_bill()
+                and (line.parent_state == "draft" or line._get_billing_round() == self.billing_round)
+            )
+        )
 
     def _get_live_invoice_lines(self):
         return self.invoice_line_ids.filtered(
@@ -199,26 +207,6 @@ class SaleMilestone(models.Model):
             milestone._start_billing_round()
         return True
 
-    def action_hold(self):
-        """Keep milestones from being invoiced for now.
-
-        :raises AccessError: for others than invoicing users and managers of sales or projects
-        """
-        self._check_can_hold()
-        self.sudo()._write_protected({"on_hold": True})
-        return True
-
-    def action_release(self):
-        """Lift the hold; what was approved meanwhile goes into the invoice queue.
-
-        :raises AccessError: for others than invoicing users and managers of sales or projects
-        """
-        self._check_can_hold()
-        held = self.sudo().filtered("on_hold")
-        held._write_protected({"on_hold": False})
-        held.filtered(lambda milestone: milestone.billing_state == "to_invoice")._queue_invoice()
-        return True
-
     def action_view_invoices(self):
         self.ensure_one()
         invoices = self.sudo().invoice_line_ids.move_id.with_env(self.env)
@@ -236,15 +224,6 @@ class SaleMilestone(models.Model):
             raise AccessError(self.env._("Only invoicing users may do this with the bills of milestones."))
         self.check_access("read")
 
-    def _check_can_hold(self):
-        if not any(self.env.user.has_group(group) for group in HOLD_GROUPS):
-            raise AccessError(
-                self.env._(
-                    "Only invoicing users and managers of sales or projects hold milestones back from invoicing."
-                )
-            )
-        self.check_access("read")
-
     def _check_can_invoice(self):
         self.ensure_one()
         if self.billing_state != "to_invoice":
@@ -252,7 +231,7 @@ class SaleMilestone(models.Model):
                 self.env._("it is not approved") if self.state != "approved" else self.env._("it is invoiced already")
             )
         elif self.on_hold:
-            reason = self.env._("it is on hold")
+            reason = self.env._("it is on hold (%(reason)s)", reason=self.hold_reason)
         else:
             return
         raise UserError(
@@ -264,9 +243,11 @@ class SaleMilestone(models.Model):
     def _queue_invoice(self):
         """Hand approved milestones to the invoice queue, as far as their policy wants it."""
         automatic = self.filtered(lambda milestone: milestone.order_id.milestone_invoice_policy != "manual")
-        if automatic:
-            automatic._write_protected({"invoice_queued_on": fields.Datetime.now(), "invoice_error": False})
-            self.env.ref("milestone_billing.ir_cron_invoice_queue").sudo()._trigger()
+        moments = automatic.grouped(lambda milestone: milestone.order_id._get_next_billing_time())
+        for moment, milestones in moments.items():
+            milestones._write_protected({"invoice_queued_on": moment, "invoice_error": False})
+            if moment:
+                self._wake_invoice_queue(moment)
 
     @api.model
     def _get_invoice_queue_domain(self):
@@ -290,16 +271,10 @@ class SaleMilestone(models.Model):
             if not cron._commit_progress(len(batch)):
                 break
 
-    @api.model
-    def _take_invoice_batch(self, domain):
-        """Lock what nobody else has: orders of a batch stay together, on one server."""
-        batch = self.search(domain, order="invoice_queued_on, order_id, sequence, id", limit=BATCH_SIZE)
-        return batch.try_lock_for_update(allow_referencing=True).filtered_domain(domain)
-
     def _process_invoice_queue(self, grouping=None, raise_errors=False):
         """Make the invoices of approved milestones: the one way from approval to invoice.
 
-        One create and one post for all; when that fails, one by one, so that each failure stays
+        One create and one post for all; when that fails, invoice by invoice, so that each failure stays
         with its milestone.
 
         :param bool raise_errors: raise the first failure instead of keeping it on the milestone
@@ -314,31 +289,6 @@ class SaleMilestone(models.Model):
                 invoices |= milestones._try_invoices(policy, group)
         return invoices
 
-    def _group_for_invoicing(self, grouping):
-        return self.grouped(
-            lambda milestone: (
-                milestone.company_id,
-                milestone.order_id.milestone_invoice_policy,
-                grouping or milestone.company_id.milestone_invoice_grouping,
-            )
-        )
-
-    def _try_invoices(self, policy, grouping):
-        try:
-            with self.env.cr.savepoint():
-                return self._make_invoices(policy, grouping)
-        except OperationalError:
-            raise  # a lock or a conflict with another transaction: the whole is retried
-        except Exception as error:
-            if len(self) == 1:
-                self._keep_invoice_error(error)
-                return self.env["account.move"]
-            self.env.invalidate_all()
-        invoices = self.env["account.move"]
-        for milestone in self:
-            invoices |= milestone._try_invoices(policy, grouping)
-        return invoices
-
     def _make_invoices(self, policy, grouping):
         """Create, and by policy post and send, the invoices of ``self``.
 
@@ -348,7 +298,7 @@ class SaleMilestone(models.Model):
         invoices = (
             self.order_id.sudo()
             .with_context(invoice_billing_milestone_ids=tuple(self.ids), invoice_billing_grouping=grouping)
-            ._create_invoices(grouped=grouping != "customer", final=True)
+            ._create_invoices(grouped=True, final=True)
         )
         if invoices.line_ids.billing_milestone_id != self:
             raise UserError(self.env._("Not every milestone could be invoiced. Look at their order lines."))
@@ -367,15 +317,7 @@ class SaleMilestone(models.Model):
         """Keep why an approved milestone has no invoice, tell somebody, and try again tomorrow."""
         self.ensure_one()
         self.env.invalidate_all()
-        if isinstance(error, UserError | RedirectWarning):
-            reason = str(error.args[0])
-        elif isinstance(error, IntegrityError):
-            # a missing account, for example, is refused by the database, in words of its own
-            tables = {model._table: name for name, model in self.env.registry.items()}
-            reason = self.env[tables.get(error.diag.table_name, "base")]._sql_error_to_message(error)
-        else:
-            _logger.exception("Invoicing billing milestone %s failed", self.id)
-            reason = self.env._("Unexpected error: %(error)s", error=error)
+        reason = self._describe_invoice_error(error)
         self._write_protected({"invoice_error": reason, "invoice_queued_on": fields.Datetime.now() + timedelta(days=1)})
         user = self._get_invoicing_user()
         xmlid = "milestone_billing.mail_activity_invoice_failed"
@@ -387,6 +329,16 @@ class SaleMilestone(models.Model):
                 note=reason,
             )
 
+    def _describe_invoice_error(self, error):
+        if isinstance(error, UserError | RedirectWarning):
+            return str(error.args[0])
+        if isinstance(error, IntegrityError):
+            # a missing account, for example, is refused by the database, in words of its own
+            tables = {model._table: name for name, model in self.env.registry.items()}
+            return self.env[tables.get(error.diag.table_name, "base")]._sql_error_to_message(error)
+        _logger.error("Invoicing billing milestone %s failed", self.ids, exc_info=error)
+        return self.env._("Unexpected error: %(error)s", error=error)
+
     def _get_invoicing_user(self):
         """Return whoever is told that an invoice could not be made."""
         self.ensure_one()
@@ -395,18 +347,25 @@ class SaleMilestone(models.Model):
         )
         return candidates.filtered(lambda user: user == self.user_id)[:1] or candidates.sorted("id")[:1] or self.user_id
 
-    def _get_billing_statement(self):
-        """Return a line for invoices: which milestone of how many, approved by whom and when."""
+    def _get_billing_statements(self):
+        """Return a line for invoices for each: which milestone of how many, approved by whom and when."""
+        places = {}
+        for order in self.order_id:
+            milestones = order.milestone_ids.filtered(lambda milestone: milestone.state != "cancelled")
+            ordered = milestones.sorted(lambda milestone: (milestone.sequence, milestone.id))
+            places.update((milestone, (position, len(ordered))) for position, milestone in enumerate(ordered, 1))
+        return [milestone._describe_billing(*places.get(milestone, (0, 0))) for milestone in self]
+
+    def _describe_billing(self, position, count):
+        """Return the line of one milestone; a cancelled one has no position among the others."""
         self.ensure_one()
-        milestones = self.order_id.milestone_ids.filtered(lambda milestone: milestone.state != "cancelled")
-        position = list(milestones.sorted(lambda milestone: (milestone.sequence, milestone.id))).index(self) + 1
-        statement = self.env._(
-            "Milestone %(position)s of %(count)s of %(order)s: %(name)s",
-            position=position,
-            count=len(milestones),
-            order=self.order_id.name,
-            name=self.name,
-        )
+        values = {"order": self.order_id.name, "name": self.name}
+        if position:
+            statement = self.env._(
+                "Milestone %(position)s of %(count)s of %(order)s: %(name)s", position=position, count=count, **values
+            )
+        else:
+            statement = self.env._("Milestone of %(order)s: %(name)s", **values)
         if not self.approved_by_id:
             return statement
         return self.env._(

@@ -70,7 +70,10 @@ class SaleMilestone(models.Model):
         """Return Odoo's tax totals by milestone, as its share of the order: all shares together are the order."""
         engine = self.env["account.tax"]
         totals = {}
-        for order, milestones in self.grouped("order_id").items():
+        for milestone in self:
+            if fixed := milestone.order_line_ids._get_fixed_totals():
+                totals[milestone] = fixed
+        for order, milestones in (self - self.browse(milestone.id for milestone in totals)).grouped("order_id").items():
             company = order.company_id or self.env.company
             base_lines = order._get_rounded_base_lines() if order else {}
             for milestone in milestones:

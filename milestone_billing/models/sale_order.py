@@ -17,6 +17,9 @@ POLICY_FIELDS = frozenset(
         "milestone_approver_ids",
         "milestone_review_days",
         "milestone_invoice_policy",
+        "milestone_invoice_schedule",
+        "milestone_invoice_weekday",
+        "milestone_invoice_month_day",
     }
 )
 
@@ -195,10 +198,13 @@ class SaleOrder(models.Model):
     def _copy_milestone_lines(self, new_order):
         # copies are created in the order of the originals
         lines = dict(zip(self._get_copiable_order_lines(), new_order.order_line.sorted("id"), strict=True))
-        milestones = zip(self.milestone_ids, new_order.milestone_ids.sorted("id"), strict=True)
-        for milestone, new_milestone in milestones:
-            copied = [new for old, new in lines.items() if old.billing_milestone_id == milestone]
-            self.env["sale.order.line"].union(*copied).billing_milestone_id = new_milestone
+        milestones = dict(zip(self.milestone_ids, new_order.milestone_ids.sorted("id"), strict=True))
+        for milestone, old_lines in self.env["sale.order.line"].union(*lines).grouped("billing_milestone_id").items():
+            if milestone:
+                copied = self.env["sale.order.line"].union(*(lines[line] for line in old_lines))
+                copied._write_past_guard({"billing_milestone_id": milestones[milestone].id})
+        new_order._arrange_milestone_lines()
+        return lines
 
     # -- confirmation and cancellation -------------------------------------------------------------
 

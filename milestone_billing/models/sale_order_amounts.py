@@ -1,7 +1,6 @@
 from odoo import api, models
 
-# Marks tax amounts that were fixed by the confirmation, among others that Odoo keeps in the same field.
-AGREED = "milestone_agreed"
+from .account_tax import AGREED
 
 
 class SaleOrder(models.Model):
@@ -23,7 +22,52 @@ class SaleOrder(models.Model):
         base_lines = [line._prepare_base_line_for_taxes_computation() for line in self._get_priced_lines()]
         engine._add_tax_details_in_base_lines(base_lines, company)
         engine._round_base_lines_tax_details(base_lines, company)
+        self._keep_fixed_amounts(base_lines)
         return {base_line["record"]: base_line for base_line in base_lines}
+
+    def _keep_fixed_amounts(self, base_lines):
+        """Odoo spreads what its rounding leaves over all lines; what fell to fixed ones goes to the largest other.
+
+        :param base_lines: rounded base lines; they are changed, their sums are not
+        """
+        groups = {}
+        for base_line in base_lines:
+            groups.setdefault(base_line["computation_key"], []).append(base_line)
+        for group in groups.values():
+            fixed = [base_line for base_line in group if base_line["manual_tax_amounts"]]
+            others = [base_line for base_line in group if not base_line["manual_tax_amounts"]]
+            others.sort(key=lambda base_line: -abs(base_line["tax_details"]["raw_total_excluded_currency"]))
+            if fixed and others:
+                for suffix in ("_currency", ""):
+                    self._hand_over_rounding(fixed, others, suffix)
+
+    def _hand_over_rounding(self, fixed, others, suffix):
+        name = f"delta_total_excluded{suffix}"
+        for base_line in fixed:
+            others[0]["tax_details"][name] += base_line["tax_details"][name]
+            base_line["tax_details"][name] = 0.0
+        heirs = {
+            (data["tax"], data["is_reverse_charge"]): data
+            for base_line in reversed(others)
+            for data in base_line["tax_details"]["taxes_data"]
+        }
+        for base_line in fixed:
+            for data in base_line["tax_details"]["taxes_data"]:
+                heir = heirs.get((data["tax"], data["is_reverse_charge"]))
+                agreed = base_line["manual_tax_amounts"].get(str(data["tax"].id), {})
+                for name, sign in (("tax_amount", -1 if data["is_reverse_charge"] else 1), ("base_amount", 1)):
+                    if heir and f"{name}_currency" in agreed:
+                        amount = self._get_fixed_amount(base_line, agreed, name, suffix) * sign
+                        heir[f"{name}{suffix}"] += data[f"{name}{suffix}"] - amount
+                        data[f"{name}{suffix}"] = amount
+
+    def _get_fixed_amount(self, base_line, agreed, name, suffix):
+        if f"{name}{suffix}" in agreed:
+            return agreed[f"{name}{suffix}"]
+        rate = base_line["rate"]
+        return (self.company_id or self.env.company).currency_id.round(
+            agreed[f"{name}_currency"] / rate if rate else 0.0
+        )
 
     def _fix_agreed_amounts(self):
         """Fix the amounts of milestone lines, and of free lines where the rounding ties them together."""
@@ -50,7 +94,7 @@ class SaleOrderLine(models.Model):
     def _compute_untaxed_amount_to_invoice(self):
         """Odoo multiplies price and quantity here; a line billed in full was billed for its agreed amount."""
         super()._compute_untaxed_amount_to_invoice()
-        for line in self.filtered(lambda line: line._has_agreed_amounts() and not line.billing_milestone_id):
+        for line in self.filtered(lambda line: line._has_fixed_amounts() and not line.billing_milestone_id):
             if line.product_uom_id.compare(line.qty_invoiced_posted, line.product_uom_qty) == 0:
                 line.untaxed_amount_to_invoice = line.price_subtotal - line.untaxed_amount_invoiced
 
@@ -93,6 +137,7 @@ class SaleOrderLine(models.Model):
         """Return the ``extra_tax_data`` that fixes a line to these amounts, in the order's currency."""
         fixed = {
             **base_line,
+            "manual_total_excluded": None,
             "manual_total_excluded_currency": untaxed,
             "manual_tax_amounts": {
                 str(tax.id): {"tax_amount_currency": amount, "base_amount_currency": base}
@@ -121,7 +166,36 @@ class SaleOrderLine(models.Model):
                         amount_left, base_left = by_tax.get(tax, (0.0, 0.0))
                         by_tax[tax] = amount_left - sign * amount, base_left - sign * base
         base_line.update(quantity=quantity, price_unit=price_unit, manual_total_excluded=None)
-        return self._prepare_fixed_tax_data(base_line, untaxed, by_tax)
+        return {**self._prepare_fixed_tax_data(base_line, untaxed, by_tax), AGREED: True}
+
+    def _get_fixed_totals(self):
+        """Return the tax totals of lines whose amounts are all fixed, or None: they need no order to be rounded."""
+        if not self or not all(line._has_fixed_amounts() for line in self):
+            return None
+        currency = self.currency_id
+        totals = {"base": "price_subtotal", "tax": "price_tax", "total": "price_total"}
+        return {f"{key}_amount_currency": currency.round(sum(self.mapped(name))) for key, name in totals.items()}
+
+    def _has_fixed_amounts(self):
+        """Whether the tax engine takes the amounts of the line as they were fixed."""
+        self.ensure_one()
+        data = self.extra_tax_data or {}
+        return bool(
+            data.get("manual_tax_amounts")
+            and self.env["account.tax"]
+            ._import_base_line_extra_tax_data(
+                {
+                    "tax_ids": self.tax_ids,
+                    "currency_id": self.currency_id,
+                    "price_unit": self.price_unit,
+                    "discount": self.discount,
+                    "quantity": self.product_uom_qty,
+                    "rate": data.get("rate"),
+                },
+                data,
+            )
+            .get("manual_tax_amounts")
+        )
 
     def _has_agreed_amounts(self):
         return bool((self.extra_tax_data or {}).get(AGREED))

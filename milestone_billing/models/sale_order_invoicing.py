@@ -25,6 +25,7 @@ class SaleOrder(models.Model):
             invoice_vals_list = [
                 vals for order_vals in invoice_vals_list for vals in self._split_by_milestone(order_vals)
             ]
+        self._deduct_advances(invoice_vals_list)
         moves = super()._create_account_invoices(invoice_vals_list, final)
         moves.line_ids.billing_milestone_id._leave_invoice_queue()
         return moves
@@ -52,7 +53,8 @@ class SaleOrder(models.Model):
     def _generate_downpayment_invoices(self):
         """A payment in advance on a milestone contract stays a payment.
 
-        It is reconciled with the milestones' invoices; an invoice for it would come on top of the plan.
+        It is reconciled with the agreed advance's invoice, and with the milestones' invoices; an
+        invoice for it would come on top of the plan.
         """
         contracts = self.filtered("milestone_ids")
         return super(SaleOrder, self - contracts)._generate_downpayment_invoices()

@@ -28,6 +28,7 @@ class SaleOrder(models.Model):
                     line._write_past_guard({"sequence": sequence})
         # whoever reads the lines next, an invoice for one, reads them in this order
         self.invalidate_recordset(["order_line"], flush=False)
+        self.order_line.invalidate_recordset(["parent_id"], flush=False)
 
     def _ensure_milestone_sections(self):
         self.ensure_one()
@@ -42,14 +43,14 @@ class SaleOrder(models.Model):
             if section.name != section.billing_milestone_id.name:
                 section.name = section.billing_milestone_id.name
         self.env["sale.order.line"].create(
-            [
-                {
-                    "order_id": self.id,
-                    "display_type": "line_section",
-                    "name": milestone.name,
-                    "billing_milestone_id": milestone.id,
-                    "collapse_composition": True,
-                }
-                for milestone in filled - sections.billing_milestone_id
-            ]
+            [self._prepare_milestone_section(milestone) for milestone in filled - sections.billing_milestone_id]
         )
+
+    def _prepare_milestone_section(self, milestone):
+        return {
+            "order_id": self.id,
+            "display_type": "line_section",
+            "name": milestone.name,
+            "billing_milestone_id": milestone.id,
+            "collapse_composition": True,
+        }

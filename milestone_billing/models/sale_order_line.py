@@ -127,8 +127,8 @@ class SaleOrderLine(models.Model):
         "billing_milestone_id.state",
         "billing_milestone_id.on_hold",
         "billing_milestone_id.billing_round",
-        "invoice_lines.parent_state",
-        "invoice_lines.amount_currency",
+        "billing_milestone_id.invoice_line_ids.parent_state",
+        "billing_milestone_id.invoice_line_ids.amount_currency",
     )
     def _compute_qty_to_invoice(self):
         super()._compute_qty_to_invoice()
@@ -143,22 +143,15 @@ class SaleOrderLine(models.Model):
         the ordered one after a credit by price alone (see ``_prepare_invoice_line``).
         """
         self.ensure_one()
-        if self.state != "sale" or not self.billing_milestone_id._is_gate_open() or self._get_current_billing():
+        milestone = self.billing_milestone_id
+        if self.state != "sale" or not milestone._is_gate_open() or milestone._get_current_bills():
             return 0.0
-        if self.billing_milestone_id.billing_round == 1:
-            return self.product_uom_qty - self.qty_invoiced
+        if milestone.billing_round == 1:
+            return self.product_uom_qty
         if self.currency_id.is_zero(self._get_unbilled_subtotal()):
             return 0.0
         quantity = self.product_uom_qty - self.qty_invoiced
         return quantity if quantity * self.product_uom_qty > 0 else self.product_uom_qty
-
-    def _get_current_billing(self):
-        """Return the live invoice lines that bill this line in the milestone's present billing round."""
-        self.ensure_one()
-        billing_round = self.billing_milestone_id.billing_round
-        return self.invoice_lines.filtered(
-            lambda line: line.parent_state != "cancel" and line._get_billing_round() == billing_round
-        )
 
     def _get_unbilled_subtotal(self):
         """Return the untaxed amount of the line less its live invoices plus its posted credit notes."""
@@ -213,8 +206,8 @@ class SaleOrderLine(models.Model):
         "billing_milestone_id.state",
         "billing_milestone_id.on_hold",
         "billing_milestone_id.billing_round",
-        "invoice_lines.parent_state",
-        "invoice_lines.amount_currency",
+        "billing_milestone_id.invoice_line_ids.parent_state",
+        "billing_milestone_id.invoice_line_ids.amount_currency",
         "price_subtotal",
     )
     def _compute_untaxed_amount_to_invoice(self):
@@ -228,7 +221,7 @@ class SaleOrderLine(models.Model):
         "billing_milestone_id.state",
         "billing_milestone_id.on_hold",
         "billing_milestone_id.billing_round",
-        "invoice_lines.parent_state",
+        "billing_milestone_id.invoice_line_ids.parent_state",
     )
     def _compute_amount_to_invoice(self):
         super()._compute_amount_to_invoice()
@@ -239,10 +232,11 @@ class SaleOrderLine(models.Model):
     def _get_due(self, amount):
         """Return ``amount`` while the gate is open and the present billing is not posted, else 0."""
         self.ensure_one()
-        if self.state != "sale" or not self.billing_milestone_id._is_gate_open():
+        milestone = self.billing_milestone_id
+        if self.state != "sale" or not milestone._is_gate_open():
             return 0.0
-        posted = self._get_current_billing().filtered(lambda line: line.parent_state == "posted")
-        return 0.0 if posted else amount
+        bills = milestone._get_current_bills()
+        return amount if not bills or "draft" in bills.mapped("parent_state") else 0.0
 
     def _prepare_invoice_line(self, **optional_values):
         """Bill again exactly what was credited, whether by quantity or by price."""

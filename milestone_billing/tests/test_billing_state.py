@@ -240,6 +240,56 @@ class TestBillingState(MilestoneCommon):
         invoice.button_draft()
         self._check("draft", 0.0)
 
+    def test_a_forgotten_draft_of_a_credit_note_does_not_make_the_next_bill_larger(self):
+        invoice = self._approve_and_draft()
+        invoice.action_post()
+        refund = self._credit(invoice, edit=self._reduce_to(400.0), post=False)
+        self.assertEqual(refund.state, "draft")
+        invoice.button_draft()
+        invoice.button_cancel()
+        self._check("to_invoice", 0.0)
+        self.milestone.action_create_invoices()
+        self.assertEqual((self._invoices(self.milestone) - invoice).amount_untaxed, 1000.0)
+
+    def test_an_invoice_is_not_credited_beyond_what_it_bills(self):
+        invoice = self._approve_and_draft()
+        invoice.action_post()
+        self._credit(invoice, modify=True).action_post()
+        with self.assertRefused("Credit the invoice that bills the rest"):
+            self._credit(invoice)
+        self._check("invoiced", 1000.0)
+
+    def test_no_line_of_a_milestone_is_billed_while_a_bill_of_it_is_a_draft(self):
+        line = {"product_id": self.milestone_product.id, "price_unit": 100.0}
+        order = self._create_gated_order([[line, line]], milestone_invoice_policy="draft")
+        milestone = order.milestone_ids
+        invoice = self._bill(milestone)
+        invoice.invoice_line_ids.filtered("product_id")[0].price_unit = 60.0
+        invoice.action_post()
+        milestone.action_rebill()
+        milestone.action_create_invoices()
+        self._credit(invoice, edit=self._reduce_to(10.0))
+        self.assertEqual(milestone.order_line_ids.mapped("qty_to_invoice"), [0.0, 0.0])
+        invoice = self._invoices(milestone) - invoice
+        invoice.action_post()
+        milestone.action_rebill()
+        milestone.action_create_invoices()
+        self._invoices(milestone).filtered(lambda move: move.state == "draft").action_post()
+        self.assertBilledAsAgreed(order)
+
+    def test_an_earlier_bill_reset_to_draft_shows(self):
+        invoice = self._approve_and_draft()
+        invoice.invoice_line_ids.filtered("product_id").price_unit = 600.0
+        invoice.action_post()
+        self.milestone.action_rebill()
+        self.milestone.action_create_invoices()
+        (self._invoices(self.milestone) - invoice).action_post()
+        self._check("invoiced", 1000.0)
+        invoice.button_draft()
+        self._check("draft", 400.0)
+        invoice.action_post()
+        self._check("invoiced", 1000.0)
+
     def test_a_credit_note_undone_before_anything_else_restores_the_bill(self):
         invoice = self._approve_and_draft()
         invoice.action_post()

@@ -237,7 +237,7 @@ class TestGate(MilestoneCommon):
     def test_a_milestone_on_hold_is_not_invoiceable(self):
         order = self._create_contract([100.0])
         milestone, line = order.milestone_ids, order.milestone_ids.order_line_ids
-        milestone.action_hold()
+        milestone.action_hold("Dispute")
         self._approve(milestone)
         self._check_line(line, "on hold", **self._closed(qty_delivered=1.0))
         milestone.action_release()

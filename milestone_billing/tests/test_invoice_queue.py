@@ -106,7 +106,7 @@ class TestInvoiceQueue(MilestoneCommon):
         self._approve(first)
         with self.assertRefused("Milestone 2 cannot be invoiced: it is not approved"):
             order.milestone_ids.action_create_invoices()
-        first.action_hold()
+        first.action_hold("Dispute")
         with self.assertRefused("Milestone 1 cannot be invoiced: it is on hold"):
             first.action_create_invoices()
         first.action_release()
@@ -172,7 +172,7 @@ class TestInvoiceQueue(MilestoneCommon):
     def test_batches_follow_each_other_until_the_queue_is_empty(self):
         order = self._create_contract([10.0] * 5)
         self._approve(order.milestone_ids)
-        with patch("odoo.addons.milestone_billing.models.sale_milestone_billing.BATCH_SIZE", 2):
+        with patch("odoo.addons.milestone_billing.models.sale_milestone_queue.BATCH_SIZE", 2):
             self._run_queue()
         self.assertEqual(set(order.milestone_ids.mapped("billing_state")), {"invoiced"})
 
@@ -203,7 +203,7 @@ class TestInvoiceQueue(MilestoneCommon):
     def test_a_hold_keeps_a_milestone_out_of_the_queue_until_it_is_lifted(self):
         order = self._create_contract([10.0, 20.0])
         held, free = order.milestone_ids
-        held.action_hold()
+        held.action_hold("Dispute")
         self._approve(order.milestone_ids)
         self._run_queue()
         self.assertEqual((held.billing_state, free.billing_state), ("to_invoice", "invoiced"))
@@ -215,14 +215,14 @@ class TestInvoiceQueue(MilestoneCommon):
         order = self._create_contract([10.0])
         for role in ("salesperson", "project_user", "reviewer"):
             with self.subTest(role=role), self.assertRaises(AccessError):
-                order.milestone_ids.with_user(self.users[role]).action_hold()
+                order.milestone_ids.with_user(self.users[role]).action_hold("Dispute")
         with self.assertRaises(AccessError):
             order.milestone_ids.on_hold = True
 
     def test_a_native_invoice_does_not_take_what_is_on_hold(self):
         order = self._create_contract([10.0])
         self._approve(order.milestone_ids)
-        order.milestone_ids.action_hold()
+        order.milestone_ids.action_hold("Dispute")
         with self.assertRaises(UserError):
             order._create_invoices(final=True)
 

@@ -83,11 +83,19 @@ class TestRights(TestSaleCommon):
 
     @classmethod
     def _create_milestones(cls):
-        cls.quotation = cls._create_order(["Planned"])
+        cls.quotation = cls._create_order(["Planned", "Afterwards"])
+        planned, afterwards = cls.quotation.milestone_ids
+        afterwards.write({"predecessor_ids": [Command.set(planned.ids)], "contract_date": "2030-01-31"})
+        cls.template = cls.env["sale.milestone.template"].create({"name": "Halves", "company_id": cls.env.company.id})
         order = cls._create_order(["Started", "Submitted", "Reviewed", "Approved", "Credited", "Fresh"])
+        order.milestone_ids[-1].predecessor_ids = order.milestone_ids[0]
         order.action_confirm()
         order.project_id.sudo().privacy_visibility = "portal"
         order.project_id.sudo().collaborator_ids = [Command.create({"partner_id": cls.helper.id})]
+        cls.advanced = cls._create_order(["Advanced"])
+        cls.advanced.write({"milestone_advance_type": "percentage", "milestone_advance_percentage": 10.0})
+        cls.advanced.milestone_advance_policy = "manual"
+        cls.advanced.action_confirm()
         milestones = dict(zip(order.milestone_ids.mapped("name"), order.milestone_ids, strict=True))
         cls.started, cls.submitted, cls.reviewed, cls.approved, cls.credited, cls.fresh = (
             milestones[name] for name in ("Started", "Submitted", "Reviewed", "Approved", "Credited", "Fresh")
@@ -107,14 +115,27 @@ class TestRights(TestSaleCommon):
         order.milestone_internal_review = True
         cls.reviewed.action_submit()
         cls._credit(cls.credited)
+        cls._create_retention()
 
     @classmethod
-    def _create_order(cls, names):
+    def _create_retention(cls):
+        """Bill a contract that keeps amounts back, and release one of them."""
+        cls.env.company._create_retention_account()
+        cls.retained = cls._create_order(["Retained", "Released"], milestone_retention_percentage=10.0)
+        cls.retained.action_confirm()
+        cls.retained.milestone_ids._write_protected({"state": "approved"})
+        cls.retained.milestone_ids._process_invoice_queue().action_post()
+        cls.release = cls.retained._release_retention(10.0)
+        cls.env.flush_all()
+
+    @classmethod
+    def _create_order(cls, names, **values):
         return cls.env["sale.order"].create(
             {
                 "partner_id": cls.approver.id,
                 "user_id": cls.users["salesperson_own"].id,
                 "milestone_invoice_policy": "manual",
+                **values,
                 "milestone_ids": [
                     Command.create(
                         {
@@ -146,6 +167,10 @@ class TestRights(TestSaleCommon):
                 ["snapshot"]
             ),
             "plan a milestone on a quotation": self._plan,
+            "plan a quotation in the wizard": lambda env: self._open_planner(env).action_apply(),
+            "undo the plan of a quotation": lambda env: self._open_planner(env).action_undo(),
+            "read a milestone template": lambda env: self.template.with_env(env).read(["name"]),
+            "save a plan as a template": lambda env: self.quotation.with_env(env).action_save_milestone_template(),
             "change name or date of an agreed milestone": lambda env: self.started.with_env(env).write({"name": "New"}),
             "delete a milestone of a quotation": lambda env: self.quotation.milestone_ids.with_env(env).unlink(),
             "edit a deliverable": lambda env: self.started.deliverable_ids.with_env(env).write({"name": "New"}),
@@ -158,10 +183,21 @@ class TestRights(TestSaleCommon):
             "decide the internal review": lambda env: self.reviewed.with_env(env).action_internal_approve(),
             "approve on behalf of the client": self._approve_on_behalf,
             "verify the evidence": lambda env: self.approved.with_env(env).action_verify_evidence(),
-            "hold back from invoicing": lambda env: self.approved.with_env(env).action_hold(),
+            "hold back from invoicing": lambda env: self.approved.with_env(env).action_hold("Dispute"),
+            "let a milestone be submitted early": lambda env: self.fresh.with_env(env).action_allow_early("Agreed"),
+            "shift the following milestones": lambda env: (
+                self.quotation.milestone_ids[0].with_env(env).action_shift_successors(7)
+            ),
             "create the invoice": lambda env: self.approved.with_env(env).action_create_invoices(),
+            "bill everything approved of a customer": lambda env: self.approver.with_env(env).action_bill_milestones(),
+            "invoice the agreed advance": lambda env: self.advanced.with_env(env).action_invoice_advance(),
             "bill a credited amount again": lambda env: self.credited.with_env(env).action_rebill(),
             "take an approval back": lambda env: self.approved.with_env(env).action_revert_approval("Wrong milestone"),
+            "read what is retained": lambda env: self._search_retention(env),
+            "release retention": self._release_retention,
+            "cancel a release of retention": lambda env: self.release.with_env(env).action_cancel(),
+            "ask the client for released retention": lambda env: self.release.with_env(env).action_announce(),
+            "write a release of retention": lambda env: self.release.with_env(env).write({"due_date": "2020-01-01"}),
             "write the state": lambda env: self.started.with_env(env).write({"state": "approved"}),
             "write the evidence": lambda env: self.approved.approval_ids.with_env(env).write({"comment": "Changed"}),
             "delete the evidence": lambda env: self.approved.approval_ids.with_env(env).unlink(),
@@ -172,6 +208,20 @@ class TestRights(TestSaleCommon):
 
     def _plan(self, env):
         env["sale.milestone"].create({"order_id": self.quotation.id, "name": "More", "amount_untaxed": 50.0})
+
+    def _open_planner(self, env):
+        action = self.quotation.with_env(env).action_plan_milestones()
+        return env[action["res_model"]].browse(action["res_id"])
+
+    def _search_retention(self, env):
+        rows = env["sale.retention.report"].search([("order_id", "=", self.retained.id)])
+        if not rows:
+            raise AccessError("Nothing to see.")
+        return rows
+
+    def _release_retention(self, env):
+        action = self.retained.with_env(env).action_release_retention()
+        env[action["res_model"]].with_context(**action["context"]).create({}).action_confirm()
 
     def _approve_on_behalf(self, env):
         action = self.submitted.with_env(env).action_approve_on_behalf()

@@ -33,3 +33,29 @@ class TestBackendTour(MilestoneCommon, HttpCase):
         self.assertEqual(design.invoice_line_ids.move_id.amount_untaxed, 1000.0)
         self.assertEqual((build | launch).mapped("billing_state"), ["not_due", "not_due"])
         self.assertFalse(design._verify_evidence())
+
+    def test_plan_wizard(self):
+        """A plan from a template, changed, with goods under one milestone; and undone again."""
+        service, goods = (
+            self._create_product(name=name, type=kind, lst_price=price, taxes_id=[(6, 0, self.tax_15.ids)])
+            for name, kind, price in (("Work", "service", 1000.0), ("Hardware", "consu", 500.0))
+        )
+        self.env["sale.milestone.template"].create(
+            {
+                "name": "Tour Template",
+                "line_ids": [
+                    (0, 0, {"name": name, "sequence": number, "percentage": percentage})
+                    for number, (name, percentage) in enumerate((("Design", 25), ("Build", 40), ("Launch", 35)))
+                ],
+            }
+        )
+        order = self._create_contract([], confirm=False, lines=[{"product_id": service.id}, {"product_id": goods.id}])
+        self.users["salesperson"].write({"login": "plan_tour", "password": "plan_tour"})
+        self.start_tour(
+            f"/odoo/action-sale.action_quotations_with_onboarding/{order.id}",
+            "milestone_plan_wizard",
+            login="plan_tour",
+            timeout=120,
+        )
+        self.assertFalse(order.milestone_ids)
+        self.assertEqual(order.order_line.mapped("price_unit"), [1000.0, 500.0])

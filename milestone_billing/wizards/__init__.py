@@ -2,3 +2,11 @@ from . import sale_advance_payment_inv
 from . import account_move_reversal
 from . import sale_approval_on_behalf
 from . import sale_approval_reason
+from . import sale_milestone_shift
+from . import sale_advance_payment_cap
+from . import sale_milestone_planner
+from . import sale_milestone_planner_preview
+from . import sale_milestone_planner_line
+from . import sale_milestone_planner_source
+from . import account_payment_register_retention
+from . import sale_retention_release_wizard

@@ -3,14 +3,21 @@ from odoo.exceptions import UserError
 
 
 class SaleApprovalReason(models.TransientModel):
-    """Ask for the reason of an internal rejection or a reversal."""
+    """Ask for the reason of a decision: a rejection, a reversal, an exception, a hold."""
 
     _name = "sale.approval.reason"
     _description = "Reason of a Review Decision"
 
     milestone_id = fields.Many2one("sale.milestone", required=True, readonly=True)
     purpose = fields.Selection(
-        [("internal_reject", "Send Back"), ("revert", "Take the Approval Back")], required=True, readonly=True
+        [
+            ("internal_reject", "Send Back"),
+            ("revert", "Take the Approval Back"),
+            ("early", "Allow Early Submission"),
+            ("hold", "Put on Hold"),
+        ],
+        required=True,
+        readonly=True,
     )
     reason = fields.Text(required=True)
 
@@ -20,8 +27,12 @@ class SaleApprovalReason(models.TransientModel):
         reason = (self.reason or "").strip()
         if not reason:
             raise UserError(self.env._("Please give a reason."))
-        if self.purpose == "revert":
-            self.milestone_id.action_revert_approval(reason)
-        else:
-            self.milestone_id.action_internal_reject(reason)
+        milestone = self.milestone_id
+        decide = {
+            "internal_reject": milestone.action_internal_reject,
+            "revert": milestone.action_revert_approval,
+            "early": milestone.action_allow_early,
+            "hold": milestone.action_hold,
+        }
+        decide[self.purpose](reason)
         return {"type": "ir.actions.act_window_close"}

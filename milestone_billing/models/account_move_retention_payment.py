@@ -1,0 +1,144 @@
+from odoo import api, fields, models
+from odoo.tools import format_date
+
+from .sale_order_retention import UNRELEASED
+
+
+class AccountMove(models.Model):
+    """What is asked for of an invoice with a retention, and how the invoice says so."""
+
+    _inherit = "account.move"
+
+    retention_statement = fields.Char(string="Retention Terms", compute="_compute_retention_statement")
+
+    @api.depends(
+        "retention_amount",
+        "line_ids.amount_residual_currency",
+        "line_ids.date_maturity",
+        "line_ids.retention_released",
+        "line_ids.retention_release_line_ids.amount",
+    )
+    def _compute_retention_statement(self):
+        for move in self:
+            move.retention_statement = move._get_retention_statement()
+
+    def _is_eligible_for_early_payment_discount(self, currency, reference_date):
+        if self.line_ids.retention_order_id:
+            return False
+        return super()._is_eligible_for_early_payment_discount(currency, reference_date)
+
+    @api.depends("retention_amount")
+    def _compute_show_payment_term_details(self):
+        super()._compute_show_payment_term_details()
+        for move in self.filtered(lambda move: move.retention_amount):
+            move.show_discount_details = False
+            trade = move.line_ids.filtered(
+                lambda line: line.display_type == "payment_term" and not line.retention_order_id
+            )
+            move.show_payment_term_details = move.show_payment_term_details and len(trade) > 1
+
+    @api.depends("retention_amount")
+    def _compute_payment_term_details(self):
+        """Installments are of the trade part: the retention is told apart, in words."""
+        super()._compute_payment_term_details()
+        for move in self.filtered(lambda move: move.retention_amount and move.show_payment_term_details):
+            sign = 1 if move.is_inbound(include_receipts=True) else -1
+            trade = move.line_ids.filtered(
+                lambda line: line.display_type == "payment_term" and not line.retention_order_id
+            )
+            move.payment_term_details = [
+                {"date": format_date(self.env, line.date_maturity), "amount": sign * line.amount_currency}
+                for line in trade.sorted("date_maturity")
+            ]
+
+    def _get_retention_withheld(self):
+        """Return what of the residual is not asked for: retained, and neither released nor paid."""
+        self.ensure_one()
+        items = self.sudo().line_ids.filtered(lambda line: line.retention_order_id and not line.reconciled)
+        return sum(max(line.amount_residual_currency - line._get_retention_owed(), 0.0) for line in items)
+
+    def _get_overdue_trade_residual(self):
+        """Return what is overdue of the part that is not retained."""
+        self.ensure_one()
+        today = fields.Date.context_today(self)
+        trade = self.sudo().line_ids.filtered(
+            lambda line: (
+                line.display_type == "payment_term"
+                and not line.retention_order_id
+                and line.date_maturity
+                and line.date_maturity < today
+            )
+        )
+        return sum(trade.mapped("amount_residual_currency"))
+
+    def _get_invoice_next_payment_values(self, custom_amount=None):
+        """Ask for the trade part, then for what is released; never for what is withheld."""
+        values = super()._get_invoice_next_payment_values(custom_amount=custom_amount)
+        if not values or not self.retention_amount or self.move_type != "out_invoice":
+            return values
+        asked = [part for part in values["not_reconciled_installments"] if not part.get("withheld")]
+        # one payment goes to one account
+        trade = [part for part in asked if not part["line"].retention_order_id]
+        asked = trade or asked
+        overdue = [part for part in asked if part["type"] == "overdue"]
+        amount_due = sum(part["amount_residual_currency_unsigned"] for part in asked)
+        values.update(
+            not_reconciled_installments=asked,
+            amount_due=amount_due,
+            is_last_installment=len(asked) <= 1,
+            installment_state=("overdue" if overdue else "next") if len(asked) > 1 or overdue else None,
+        )
+        if custom_amount is None:
+            next_parts = overdue or asked[:1]
+            values.update(
+                next_amount_to_pay=sum(part["amount_residual_currency_unsigned"] for part in next_parts),
+                next_due_date=next_parts[0]["date_maturity"] if next_parts else self.invoice_date_due,
+                next_payment_reference=self.name,
+            )
+        return values
+
+    def _has_to_be_paid(self):
+        if not super()._has_to_be_paid():
+            return False
+        if not self.retention_amount:
+            return True
+        asked = self.currency_id.round(self.amount_residual - self._get_retention_withheld())
+        return self.currency_id.compare_amounts(asked, 0.0) > 0
+
+    def _get_retention_statement(self):
+        """Return a line for the invoice, its PDF and its portal page, or an empty string."""
+        self.ensure_one()
+        items = self.sudo().line_ids.filtered("retention_order_id")
+        if not items:
+            return ""
+        money = self.currency_id.format
+        if self.move_type == "out_refund":
+            return self.env._("Retention given back: %(amount)s", amount=money(self.retention_amount))
+        net = sum(item._get_retention_net() for item in items)
+        released = sum(item.retention_released for item in items)
+        days = [item.date_maturity for item in items if item.date_maturity != UNRELEASED]
+        until = (
+            self.env._("until %(date)s", date=format_date(self.env, max(days)))
+            if len(days) == len(items)
+            else self.env._("until its release")
+        )
+        now = self.amount_total - self.retention_amount
+        if self.state == "posted":
+            now = self.amount_residual - self._get_retention_withheld()
+        if released and self.currency_id.compare_amounts(released, net) < 0:
+            return self.env._(
+                "Retained %(amount)s, %(released)s of it released; due now %(due)s",
+                amount=money(net),
+                released=money(released),
+                due=money(now),
+            )
+        if released:
+            return self.env._(
+                "Retained %(amount)s, released and due on %(date)s; due now %(due)s",
+                amount=money(net),
+                date=format_date(self.env, max(days)) if days else "",
+                due=money(now),
+            )
+        return self.env._(
+            "Retained %(amount)s %(until)s, due now %(due)s", amount=money(net), until=until, due=money(now)
+        )

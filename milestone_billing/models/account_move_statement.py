@@ -1,0 +1,103 @@
+from odoo import api, fields, models
+
+
+class AccountMove(models.Model):
+    """The statement that goes with an invoice: one block per contract that it bills."""
+
+    _inherit = "account.move"
+
+    has_milestone_statement = fields.Boolean(compute="_compute_has_milestone_statement", compute_sudo=True)
+
+    @api.depends("state", "line_ids.sale_line_ids")
+    def _compute_has_milestone_statement(self):
+        for move in self:
+            move.has_milestone_statement = move._has_statement()
+
+    def _has_statement(self):
+        """Whether the document bills or credits something of a contract with milestones."""
+        self.ensure_one()
+        return (
+            self.move_type in ("out_invoice", "out_refund")
+            and self.state != "cancel"
+            and bool(self._get_statement_orders())
+        )
+
+    def _get_statement_orders(self):
+        """Return the contracts of the document, as superuser."""
+        self.ensure_one()
+        return self.sudo().line_ids.sale_line_ids.order_id.filtered("milestone_ids").sorted("id")
+
+    def _get_statement_values(self):
+        """Return the statement of an invoice or credit note.
+
+        All of it stays as it is once the document is posted, whatever is billed and paid later.
+
+        :return: dict of ``invoice``, ``currency``, ``statements`` (per contract, see
+            :meth:`sale.order._get_statement_values`), and for the whole document, in its currency, credit
+            notes negative: ``untaxed``, ``tax`` (cash rounding included), ``total``, ``retained``, ``due``
+            (total - retained), and ``unrelated`` (untaxed, of no contract with a statement)
+        :raises AccessError: for those who may not read the document
+        """
+        self.ensure_one()
+        self.check_access("read")
+        move = self.sudo()
+        orders, parts = move._get_statement_orders(), move._get_statement_amounts()
+        retained = sum(move.line_ids.filtered("retention_order_id").mapped("amount_currency"))
+        untaxed = sum(part["untaxed"] for part in parts.values())
+        total = -move.direction_sign * move.amount_total
+        round_ = move.currency_id.round
+        return {
+            "invoice": move,
+            "currency": move.currency_id,
+            "statements": [order.with_env(self.env)._get_statement_values(self) for order in orders],
+            "untaxed": round_(untaxed),
+            "tax": round_(total - untaxed),
+            "total": total,
+            "retained": round_(retained),
+            "due": round_(total - retained),
+            "unrelated": round_(sum(part["untaxed"] for order, part in parts.items() if order not in orders)),
+        }
+
+    def _get_statement_amounts(self):
+        """Share the document out over its orders, to the cent.
+
+        Lines that somebody typed belong to the order when there is only one.
+
+        :return: ``{order: {"lines", "untaxed", "tax"}}`` in the currency of the document, credit notes
+            negative; the key of lines without order is an empty recordset
+        """
+        self.ensure_one()
+        move = self.sudo()
+        orders = move.line_ids.sale_line_ids.order_id.sorted("id")
+        default = orders if len(orders) == 1 else orders.browse()
+        lines = move.line_ids.filtered(lambda line: line.display_type == "product")
+        by_order = lines.grouped(lambda line: line.sale_line_ids.order_id[:1] or default)
+        parts = {order: move.line_ids.browse() for order in orders} | by_order
+        round_ = move.currency_id.round
+        # taxes may be rounded over the whole document: the last order takes the cents
+        left = -move.direction_sign * move.amount_total + sum(lines.mapped("amount_currency"))
+        result = {}
+        for number, (order, own) in enumerate(parts.items(), 1):
+            tax = -move.direction_sign * (sum(own.mapped("price_total")) - sum(own.mapped("price_subtotal")))
+            tax = round_(left if number == len(parts) else tax)
+            left -= tax
+            result[order] = {"lines": own, "untaxed": round_(-sum(own.mapped("amount_currency"))), "tax": tax}
+        return result
+
+    def _is_statement_attached(self):
+        """Whether the mail of the document carries its statement."""
+        self.ensure_one()
+        return self._has_statement() and "attach" in self._get_statement_orders().mapped("milestone_statement_policy")
+
+    def _get_statement_filename(self):
+        self.ensure_one()
+        return self.env._("Statement %(document)s", document=self.name or "").strip().replace("/", "_") + ".pdf"
+
+
+class AccountMoveLine(models.Model):
+    _inherit = "account.move.line"
+
+    def _deducts_advance(self):
+        """Whether the line of an advance deducts it (or, on a credit note, gives it back)."""
+        self.ensure_one()
+        return bool(self.advance_milestone_id) or self.amount_currency * self.move_id.direction_sign < 0.0

@@ -1,0 +1,36 @@
+from odoo import api, models
+
+# Marks tax amounts that were fixed by dividing an order into milestones.
+SPLIT = "milestone_split"
+# Marks tax amounts that were fixed by the confirmation, among others that Odoo keeps in the same field.
+AGREED = "milestone_agreed"
+
+
+class AccountTax(models.Model):
+    _inherit = "account.tax"
+
+    @api.model
+    def _import_base_line_extra_tax_data(self, base_line, extra_tax_data):
+        """Amounts in the company's currency follow from the agreed ones, at the rate of the document.
+
+        Odoo would scale those of another rate, fractions of a cent included, and where there are none
+        it loses all but the last of several taxes included in the price.
+        """
+        values = super()._import_base_line_extra_tax_data(base_line, extra_tax_data)
+        rate = base_line["rate"]
+        if (
+            not rate
+            or "manual_total_excluded_currency" not in values
+            or not (extra_tax_data.get(SPLIT) or extra_tax_data.get(AGREED))
+            or ("manual_total_excluded" in values and rate == extra_tax_data.get("rate"))
+        ):
+            return values
+        record = base_line.get("record")
+        company = (record and not isinstance(record, dict) and record.company_id) or self.env.company
+        currency = company.currency_id
+        values["manual_total_excluded"] = currency.round(values["manual_total_excluded_currency"] / rate)
+        for amounts in values["manual_tax_amounts"].values():
+            for name in ("tax_amount", "base_amount"):
+                if f"{name}_currency" in amounts:
+                    amounts[name] = currency.round(amounts[f"{name}_currency"] / rate)
+        return values

@@ -1,0 +1,105 @@
+from datetime import timedelta
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+from .sale_milestone_dependencies import WORK_STATES
+from .sale_milestone_screen import INTERNAL
+
+MAX_DAYS = 3650
+
+
+class SaleMilestone(models.Model):
+    """When a contract date moves, what follows it may move along: that is offered, and done on request."""
+
+    _inherit = "sale.milestone"
+
+    date_shift = fields.Integer(
+        string="Moved By (days)",
+        readonly=True,
+        copy=False,
+        groups=INTERNAL,
+        help="Days by which the contract date moved, while it is open whether the following milestones move as well.",
+    )
+
+    @property
+    def _protected_fields(self):
+        return super()._protected_fields | {"date_shift"}
+
+    def write(self, vals):
+        dates = {milestone: milestone.contract_date for milestone in self} if "contract_date" in vals else {}
+        result = super().write(vals)
+        for milestone, date in dates.items():
+            milestone._offer_shift(date)
+        return result
+
+    def action_shift_successors(self, days=None):
+        """Move the contract dates of all milestones that follow this one, directly or through others.
+
+        :param int days: by how many, earlier when negative; without it a dialog shows the dates first
+        :raises UserError: when no dated milestone follows, for no or too many days,
+            or when the plan is agreed and the user no sales administrator
+        """
+        self.ensure_one()
+        self.check_access("write")
+        followers = self._get_followers()
+        if not followers:
+            raise UserError(
+                self.env._("No open milestone with a contract date follows %(milestone)s.", milestone=self.name)
+            )
+        followers._check_can_move()
+        if days is None:
+            return self._open_shift_dialog()
+        self._shift_followers(followers, days)
+        return True
+
+    def action_keep_successors(self):
+        """Leave the dates of the following milestones as they are, and do not ask again."""
+        self.check_access("write")
+        self.sudo()._write_protected({"date_shift": 0})
+        return True
+
+    def _open_shift_dialog(self):
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Shift the Following Milestones"),
+            "res_model": "sale.milestone.shift",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_milestone_id": self.id},
+        }
+
+    def _shift_followers(self, followers, days):
+        """Move the dates of ``followers`` by ``days``; the usual rules of the plan apply to each."""
+        self.ensure_one()
+        if not isinstance(days, int) or not 0 < abs(days) <= MAX_DAYS:
+            raise UserError(self.env._("Milestones are shifted by whole days, at most %(days)s.", days=MAX_DAYS))
+        for milestone in followers:
+            milestone.contract_date += timedelta(days=days)
+        (self | followers).sudo()._write_protected({"date_shift": 0})
+
+    def _offer_shift(self, old_date):
+        self.ensure_one()
+        milestone = self.sudo()
+        new_date = milestone.contract_date
+        days = (new_date - old_date).days if new_date and old_date else 0
+        if new_date == old_date:
+            return
+        shift = milestone.date_shift + days if days and milestone._get_followers() else 0
+        if shift != milestone.date_shift:
+            milestone._write_protected({"date_shift": shift})
+
+    def _get_followers(self):
+        """Return the milestones after this one, directly or through others, whose dates can still move."""
+        self.ensure_one()
+        followers, front = self.browse(), self
+        while front:
+            front = front.successor_ids - followers - self
+            followers |= front
+        movable = followers.filtered(lambda milestone: milestone.contract_date and milestone.state in WORK_STATES)
+        return movable.sorted(lambda milestone: (milestone.contract_date, milestone.sequence, milestone.id))
+
+    def _check_can_move(self):
+        """:raises UserError: on an agreed plan, for others than sales administrators"""
+        if not self.env.user.has_group("sales_team.group_sale_manager"):
+            self._check_plan_open()

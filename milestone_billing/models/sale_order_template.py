@@ -1,0 +1,12 @@
+from odoo import fields, models
+
+
+class SaleOrderTemplate(models.Model):
+    _inherit = "sale.order.template"
+
+    milestone_template_id = fields.Many2one(
+        "sale.milestone.template",
+        check_company=True,
+        index="btree_not_null",
+        help="Quotations made from this template are planned by these milestones when they are saved.",
+    )

@@ -1,0 +1,60 @@
+class TaxedAmount(dict):
+    """An amount with its taxes, component by component, in the currency of an order.
+
+    The keys are ``"untaxed"``, and per tax ``(tax id, "tax")`` and ``(tax id, "base")``. Components
+    are added, subtracted and rounded one by one, so that sums stay exact in each of them.
+    """
+
+    @classmethod
+    def from_tax_data(cls, data):
+        """Read the fixed amounts of an ``extra_tax_data``."""
+        amount = cls(untaxed=data["manual_total_excluded_currency"])
+        for tax, values in data["manual_tax_amounts"].items():
+            if tax:
+                amount[int(tax), "tax"] = values.get("tax_amount_currency", 0.0)
+                amount[int(tax), "base"] = values.get("base_amount_currency", 0.0)
+        return amount
+
+    @classmethod
+    def from_taxes(cls, untaxed, by_tax):
+        """Read ``{tax: (tax amount, base amount)}``."""
+        amount = cls(untaxed=untaxed)
+        for tax, (tax_amount, base) in by_tax.items():
+            amount[tax.id, "tax"] = amount.get((tax.id, "tax"), 0.0) + tax_amount
+            amount[tax.id, "base"] = amount.get((tax.id, "base"), 0.0) + base
+        return amount
+
+    @property
+    def untaxed(self):
+        return self.get("untaxed", 0.0)
+
+    @property
+    def total(self):
+        return self.untaxed + sum(value for key, value in self.items() if key[-1] == "tax")
+
+    @property
+    def tax_ids(self):
+        return [key[0] for key in self if key[-1] == "tax"]
+
+    def plus(self, other, sign=1):
+        return TaxedAmount({key: self.get(key, 0.0) + sign * other.get(key, 0.0) for key in {**self, **other}})
+
+    def minus(self, other):
+        return self.plus(other, -1)
+
+    def rounded(self, currency):
+        return TaxedAmount({key: currency.round(value) for key, value in self.items()})
+
+    def share(self, part, whole, currency):
+        """Return of each component the share that ``part`` has of ``whole``, rounded."""
+        result = TaxedAmount()
+        for key, value in self.items():
+            name = key if whole.get(key) else "untaxed"
+            result[key] = currency.round(value * part.get(name, 0.0) / whole[name]) if whole.get(name) else 0.0
+        return result
+
+    def clamped(self, low, high):
+        """Return each component within those of ``low`` and ``high``; the upper bound wins."""
+        return TaxedAmount(
+            {key: min(max(value, low.get(key, 0.0)), high.get(key, value)) for key, value in self.items()}
+        )

@@ -1,0 +1,121 @@
+import random
+
+from odoo.fields import Command
+from odoo.tests import tagged
+
+from .test_advance import AdvanceCommon
+
+
+@tagged("post_install", "-at_install")
+class TestAdvanceExact(AdvanceCommon):
+    """Whatever the terms, taxes and currencies: all documents together are the order, and the account is zero."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.fixed_tax = cls.env["account.tax"].create(
+            {"name": "Fixed 1.23", "amount_type": "fixed", "amount": 1.23, "sequence": 1}
+        )
+        cls.tax_sets = [
+            cls.env["account.tax"],
+            cls.tax_10,
+            cls.tax_15,
+            cls.tax_10 + cls.tax_20,
+            cls.tax_15_included,
+            cls.fixed_tax + cls.tax_10,
+        ]
+        cls.foreign = {}
+        for name, digits in (("XZ0", 0), ("XZ2", 2), ("XZ3", 3)):
+            cls.foreign[digits] = cls.env["res.currency"].create(
+                {"name": name, "symbol": name, "rounding": 10.0**-digits}
+            )
+
+    def _set_rate(self, currency, date, rate):
+        self.env["res.currency.rate"].create(
+            {"name": date, "rate": rate, "currency_id": currency.id, "company_id": self.company.id}
+        )
+
+    def _play(self, seed, **terms):
+        """Make, bill and check one random contract."""
+        rng = random.Random(seed)
+        digits = rng.choice([0, 2, 3, None])
+        currency = self.foreign.get(digits)
+        unit = 10.0 ** -(2 if digits is None else digits)
+        if currency:
+            self.env["res.currency.rate"].search([("currency_id", "=", currency.id)]).unlink()
+            self._set_rate(currency, "2020-01-01", rng.uniform(0.2, 30))
+        self.company.tax_calculation_rounding_method = rng.choice(["round_per_line", "round_globally"])
+        self.company.milestone_invoice_grouping = rng.choice(["milestone", "order"])
+        groups = [
+            [
+                {
+                    "product_id": rng.choice([self.product_a, self.product_b]).id,
+                    "price_unit": round(rng.randint(100, 99999) * unit * rng.choice([1, 1, 100]), 3),
+                    "product_uom_qty": rng.choice([1.0, 1.0, 3.0, 0.5]),
+                    "discount": rng.choice([0.0, 0.0, 7.5]),
+                    "tax_ids": [Command.set(rng.choice(self.tax_sets).ids)],
+                }
+                for _line in range(rng.randint(1, 3))
+            ]
+            for _milestone in range(rng.randint(1, 6))
+        ]
+        order = self._create_gated_order(
+            groups,
+            currency=currency,
+            milestone_advance_type="percentage",
+            milestone_advance_percentage=rng.choice([1.0, 10.0, 12.5, 33.3333, 50.0, 99.9, 100.0]),
+            milestone_advance_recovery=rng.choice(["pro_rata", "first_in"]),
+            milestone_advance_policy="automatic",
+            **terms,
+        )
+        self._run_queue()
+        milestones = list(order.milestone_ids)
+        rng.shuffle(milestones)
+        while milestones:
+            batch = self.env["sale.milestone"].union(*milestones[: rng.choice([1, 1, 2])])
+            milestones = milestones[len(batch) :]
+            if currency:
+                self.env["res.currency.rate"].search([("currency_id", "=", currency.id)]).rate *= rng.uniform(0.8, 1.3)
+            for invoice in self._bill(batch):
+                self.assertGreaterEqual(currency.compare_amounts(invoice.amount_total, 0.0) if currency else 0, 0)
+            if rng.random() < 0.25:
+                self._credit(self._invoices(batch[0])[-1])
+                credited = batch.filtered(lambda milestone: milestone.billing_state == "credited")
+                credited.action_rebill()
+                credited.action_create_invoices()
+        self.assertEqual(set(order.milestone_ids.mapped("state")), {"approved"})
+        self.assertFalse(order.milestone_ids.filtered("invoice_error").mapped("invoice_error"))
+        self.assertBilledAsAgreed(order)
+        self.assertAdvanceSettled(order)
+
+    def test_random_contracts_come_to_zero(self):
+        for seed in range(100, 108):
+            with self.subTest(seed=seed):
+                self._play(seed)
+
+    def test_changing_rates_are_booked_as_exchange_differences(self):
+        currency = self.foreign[2]
+        self._set_rate(currency, "2020-01-01", 2.0)
+        order = self._create_with_advance([1000.0, 1000.0], currency=currency, percentage=50.0)
+        self._run_queue()
+        self.assertEqual(self._get_account_balance(order), (-1000.0, -500.0))
+        self.env["res.currency.rate"].search([("currency_id", "=", currency.id)]).rate = 4.0
+        self._bill(order.milestone_ids[0])
+        self.assertEqual(self._get_account_balance(order), (-500.0, -250.0), "the rest stays at its first rate")
+        self._bill(order.milestone_ids[1])
+        self.assertAdvanceSettled(order)
+        entries = self.env["account.move.line"].search(
+            [("exchange_advance_line_id", "in", self._get_advance_lines(order).ids)]
+        )
+        self.assertEqual(sum(entries.mapped("balance")), 250.0)
+        self.assertEqual(entries.move_id.journal_id, self.company.currency_exchange_journal_id)
+
+    def test_without_a_journal_for_exchange_differences_the_milestone_says_so(self):
+        currency = self.foreign[2]
+        self._set_rate(currency, "2020-01-01", 2.0)
+        order = self._create_with_advance([1000.0], currency=currency)
+        self._run_queue()
+        self.env["res.currency.rate"].search([("currency_id", "=", currency.id)]).rate = 4.0
+        self.company.currency_exchange_journal_id = False
+        self._bill(order.milestone_ids)
+        self.assertIn("journal of exchange differences", order.milestone_ids.invoice_error)

@@ -1,0 +1,288 @@
+from datetime import date
+
+from freezegun import freeze_time
+
+from odoo.exceptions import AccessError, ValidationError
+from odoo.fields import Command
+from odoo.tests import Form, tagged
+
+from .common import MilestoneCommon
+
+
+@tagged("post_install", "-at_install")
+class TestTemplate(MilestoneCommon):
+    """Plans that are written down once and used on many quotations."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.template = cls._create_template([("Analysis", 20.0), ("Design", 30.0), ("Build", 50.0)])
+        cls.analysis, cls.design, cls.build = cls.template.line_ids
+        cls.design.predecessor_ids = cls.analysis
+        cls.build.predecessor_ids = cls.analysis | cls.design
+        cls.analysis.write(
+            {
+                "description": "<p>Two workshops</p>",
+                "deliverable_ids": [Command.create({"name": "Paper", "acceptance_criteria": "Ten pages"})],
+            }
+        )
+        cls.consulting = cls._create_product(
+            name="Consulting", type="service", lst_price=1000.0, taxes_id=[Command.set(cls.tax_15.ids)]
+        )
+        cls.salesperson = cls.users["salesperson"]
+
+    @classmethod
+    def _create_template(cls, shares, **values):
+        """:param shares: (name, percentage), or (name, None, fixed amount)"""
+        return cls.env["sale.milestone.template"].create(
+            {
+                "name": "Template",
+                "skip_days_off": False,
+                "line_ids": [
+                    Command.create(
+                        {
+                            "sequence": number,
+                            "name": share[0],
+                            "amount_type": "amount" if len(share) > 2 else "percentage",
+                            "percentage": share[1] or 0.0,
+                            "amount": share[2] if len(share) > 2 else 0.0,
+                            "delay_number": 1,
+                            "delay_unit": "month",
+                        }
+                    )
+                    for number, share in enumerate(shares, 1)
+                ],
+                **values,
+            }
+        )
+
+    @classmethod
+    def _create_quotation(cls, **values):
+        lines = values.pop("lines", [{"product_id": cls.consulting.id}])
+        return cls._create_contract([], confirm=False, lines=lines, **values)
+
+    # -- the template itself ---------------------------------------------------------------------------
+
+    def test_percentages_sum_to_one_hundred(self):
+        with self.assertRefused(r"sum to 90 %, not to 100 %: 10 % are missing", ValidationError):
+            self._create_template([("A", 40.0), ("B", 50.0)])
+        with self.assertRefused(r"sum to 100\.01 %.*0\.01 % are too much", ValidationError):
+            self.template.line_ids = [Command.update(self.build.id, {"percentage": 50.01})]
+        self.template.line_ids = [
+            Command.update(self.build.id, {"percentage": 40.0}),
+            Command.update(self.design.id, {"percentage": 40.0}),
+        ]
+        self.assertEqual(self.template.percentage_total, 100.0)
+        self._create_template([("A", 33.33333), ("B", 33.33333), ("C", 33.33334)])
+
+    def test_every_milestone_has_a_share(self):
+        with self.assertRefused("A has no share", ValidationError):
+            self._create_template([("A", 0.0), ("B", 100.0)])
+        with self.assertRefused("A has no share", ValidationError):
+            self._create_template([("A", None, 0.0), ("B", 100.0)])
+
+    def test_the_next_row_proposes_what_is_missing(self):
+        form = Form(self.env["sale.milestone.template"].with_user(self.users["sale_manager"]))
+        form.name = "Two halves"
+        for name in ("A", "B"):
+            with form.line_ids.new() as line:
+                line.name = name
+                line.percentage = 50.0 if name == "A" else line.percentage
+        self.assertEqual(form.save().line_ids.mapped("percentage"), [50.0, 50.0])
+
+    def test_predecessors_stay_in_the_template_and_go_in_no_circle(self):
+        with self.assertRefused("circle", ValidationError):
+            self.analysis.predecessor_ids = self.build
+        other = self._create_template([("Other", 100.0)]).line_ids
+        with self.assertRefused("can only follow milestones of its template", ValidationError):
+            other.predecessor_ids = self.build
+
+    def test_a_copy_follows_itself(self):
+        copy = self.template.copy()
+        analysis, design, build = copy.line_ids
+        self.assertEqual(copy.name, "Template (copy)")
+        self.assertEqual(design.predecessor_ids, analysis)
+        self.assertEqual(build.predecessor_ids, analysis | design)
+        self.assertEqual(analysis.deliverable_ids.acceptance_criteria, "Ten pages")
+        self.assertEqual(self.build.predecessor_ids, self.analysis | self.design)
+
+    def test_sales_managers_write_and_salespeople_read(self):
+        template = self.template.with_user(self.salesperson)
+        self.assertEqual(template.line_ids.mapped("name"), ["Analysis", "Design", "Build"])
+        for refused in (
+            lambda: template.write({"name": "Mine"}),
+            lambda: template.line_ids[0].write({"percentage": 1.0}),
+            lambda: template.line_ids.deliverable_ids.write({"name": "Mine"}),
+            lambda: template.copy(),
+        ):
+            with self.assertRaises(AccessError):
+                refused()
+        self.template.with_user(self.users["sale_manager"]).name = "Ours"
+        with self.assertRaises(AccessError):
+            self.template.with_user(self.users["employee"]).read(["name"])
+
+    def test_templates_of_another_company_are_out_of_sight(self):
+        other = self.env["res.company"].create({"name": "Other"})
+        hidden = self.template.copy({"company_id": other.id})
+        seen = self.env["sale.milestone.template"].with_user(self.salesperson).search([])
+        self.assertIn(self.template, seen)
+        self.assertNotIn(hidden, seen)
+        with self.assertRaises(AccessError):
+            hidden.line_ids.with_user(self.salesperson).read(["name"])
+
+    # -- on a quotation ----------------------------------------------------------------------------------
+
+    def test_dates_count_from_the_order_and_from_each_other(self):
+        self.build.delay_from = "order"
+        self.design.delay_from = "none"
+        self.assertEqual(self.template._get_dates(date(2027, 1, 31)), [date(2027, 2, 28), None, date(2027, 2, 28)])
+
+    def test_days_off_are_skipped(self):
+        self.template.skip_days_off = True
+        calendar = self.company.resource_calendar_id
+        self.env["resource.calendar.leaves"].create(
+            {
+                "name": "Monday off",
+                "calendar_id": calendar.id,
+                "company_id": self.company.id,
+                "date_from": "2027-03-01 00:00:00",
+                "date_to": "2027-03-01 23:59:59",
+            }
+        )
+        order = self._create_quotation()
+        # 28 February 2027 is a Sunday
+        order._apply_milestone_template(self.template, date(2027, 1, 28))
+        self.assertEqual(
+            order.milestone_ids.mapped("contract_date"), [date(2027, 3, 2), date(2027, 3, 29), date(2027, 4, 28)]
+        )
+
+    def test_without_a_calendar_weekends_are_off(self):
+        self.company.resource_calendar_id = False
+        order = self._create_quotation()
+        self.assertEqual(
+            order._move_to_working_days([date(2027, 1, 2), None, date(2027, 1, 4)]),
+            [date(2027, 1, 4), None, date(2027, 1, 4)],
+        )
+
+    def test_fixed_amounts_first_percentages_of_the_rest(self):
+        template = self._create_template([("Set up", None, 100.0), ("A", 50.0), ("B", 50.0)])
+        order = self._create_quotation(lines=[{"product_id": self.consulting.id, "price_unit": 1000.01}])
+        order._apply_milestone_template(template)
+        self.assertEqual(sorted(order.milestone_ids.mapped("amount_untaxed")), [100.0, 450.0, 450.01])
+        self.assertEqual(order.milestone_ids[0].amount_untaxed, 100.0)
+        self.assertEqual(order.amount_untaxed, 1000.01)
+
+    def test_fixed_amounts_of_another_currency(self):
+        euro = self.env.ref("base.EUR")
+        euro.active = True
+        self.env["res.currency.rate"].create(
+            {"currency_id": euro.id, "rate": 2.0, "name": "2020-01-01", "company_id": self.company.id}
+        )
+        template = self._create_template([("Set up", None, 100.0), ("Rest", 100.0)])
+        order = self._create_quotation(currency=euro, lines=[{"product_id": self.consulting.id, "price_unit": 1000.0}])
+        order._apply_milestone_template(template)
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [200.0, 800.0])
+
+    def test_fixed_amounts_beyond_the_price(self):
+        template = self._create_template([("Set up", None, 1000.0), ("Rest", 100.0)])
+        with self.assertRefused(r"fixed amounts of Template are .*1,000\.00.*nothing is left"):
+            self._create_quotation()._apply_milestone_template(template)
+
+    def test_an_empty_template_makes_no_plan(self):
+        with self.assertRefused("has no milestones yet"):
+            self._create_quotation()._apply_milestone_template(self._create_template([]))
+
+    def test_milestones_take_scope_deliverables_and_predecessors(self):
+        order = self._create_quotation()
+        order._apply_milestone_template(self.template)
+        analysis, design, build = order.milestone_ids
+        self.assertEqual(analysis.description, "<p>Two workshops</p>")
+        self.assertEqual(analysis.deliverable_ids.acceptance_criteria, "Ten pages")
+        self.assertEqual(build.predecessor_ids, analysis | design)
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [200.0, 300.0, 500.0])
+
+    # -- quotation templates ---------------------------------------------------------------------------
+
+    def _create_quotation_template(self):
+        return self.env["sale.order.template"].create(
+            {
+                "name": "Project",
+                "milestone_template_id": self.template.id,
+                "sale_order_template_line_ids": [Command.create({"product_id": self.consulting.id})],
+            }
+        )
+
+    def _fill_in(self, quotation_template):
+        form = Form(self.env["sale.order"].with_user(self.salesperson))
+        form.partner_id = self.client_company
+        form.sale_order_template_id = quotation_template
+        return form
+
+    def test_a_quotation_template_plans_new_quotations(self):
+        self.salesperson.group_ids |= self.env.ref("sale_management.group_sale_order_template")
+        order = self._fill_in(self._create_quotation_template()).save()
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [200.0, 300.0, 500.0])
+        order.action_confirm()
+        self.assertEqual(order.state, "sale")
+
+    def test_a_quotation_template_plans_once(self):
+        self.salesperson.group_ids |= self.env.ref("sale_management.group_sale_order_template")
+        order = self._fill_in(self._create_quotation_template()).save()
+        order._clear_milestone_plan()
+        with Form(order) as form:
+            form.client_order_ref = "Mine"
+        self.assertFalse(order.milestone_ids)
+        self.assertFalse(order.copy().milestone_ids)
+
+    def test_a_quotation_template_leaves_a_plan_alone(self):
+        self.salesperson.group_ids |= self.env.ref("sale_management.group_sale_order_template")
+        form = self._fill_in(self._create_quotation_template())
+        with form.milestone_ids.new() as milestone:
+            milestone.name = "Mine"
+            milestone.amount_untaxed = 50.0
+        self.assertEqual(form.save().milestone_ids.mapped("name"), ["Mine"])
+
+    def test_a_template_that_does_not_fit_does_not_keep_from_saving(self):
+        self.template.line_ids[0].write({"amount_type": "amount", "amount": 5000.0})
+        self.template.line_ids[1].percentage = 50.0
+        order = self._create_quotation(milestone_template_id=self.template.id)
+        self.assertFalse(order.milestone_ids)
+        self.assertIn("nothing is left", order.message_ids[0].body)
+        self.assertEqual(order.order_line.price_unit, 1000.0)
+
+    def test_nobody_plans_by_a_template_on_a_confirmed_order(self):
+        order = self._create_quotation()
+        order.action_confirm()
+        order.milestone_template_id = self.template
+        self.assertFalse(order.milestone_ids)
+
+    # -- from an order -----------------------------------------------------------------------------------
+
+    @freeze_time("2027-01-04")
+    def test_a_plan_becomes_a_template_and_a_plan_again(self):
+        order = self._create_quotation(lines=[{"product_id": self.consulting.id, "price_unit": 1000.01}])
+        thirds = self._create_template([("A", 100 / 3), ("B", 100 / 3), ("C", 100 / 3)])
+        thirds.line_ids[1].write({"delay_number": 10, "delay_unit": "day"})
+        thirds.line_ids[2].delay_from = "none"
+        thirds.line_ids[1].predecessor_ids = thirds.line_ids[0]
+        order._apply_milestone_template(thirds, date(2027, 1, 4))
+        order.milestone_ids[0].deliverable_ids = [Command.create({"name": "Paper", "acceptance_criteria": "Short"})]
+        action = order.with_user(self.users["sale_manager"]).action_save_milestone_template()
+        template = self.env["sale.milestone.template"].browse(action["res_id"])
+        self.assertEqual(template.percentage_missing, 0.0)
+        self.assertEqual(template.line_ids.mapped("delay_unit"), ["month", "day", "week"])
+        self.assertEqual(template.line_ids.mapped("delay_from"), ["order", "previous", "none"])
+        again = self._create_quotation(lines=[{"product_id": self.consulting.id, "price_unit": 1000.01}])
+        again._apply_milestone_template(template, date(2027, 1, 4))
+        for name in ("name", "amount_untaxed", "amount_total", "contract_date", "description"):
+            self.assertEqual(again.milestone_ids.mapped(name), order.milestone_ids.mapped(name))
+        self.assertEqual(again.milestone_ids.deliverable_ids.mapped("acceptance_criteria"), ["Short"])
+        self.assertEqual(again.milestone_ids[1].predecessor_ids, again.milestone_ids[0])
+
+    def test_who_may_save_a_template(self):
+        order = self._create_quotation()
+        with self.assertRefused("complete the plan"):
+            order.action_save_milestone_template()
+        order._apply_milestone_template(self.template)
+        with self.assertRaises(AccessError):
+            order.with_user(self.salesperson).action_save_milestone_template()

@@ -1,0 +1,349 @@
+"""What must hold of the money of a contract at every moment.
+
+Everything is counted from the ledger and the order lines, not asked of the addon: amounts in the
+order's currency, compared in its smallest unit; *net* of a milestone is what its live invoice
+lines bill less what its credit notes take back.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+
+LEGAL_TRANSITIONS = {
+    "draft": {"in_progress", "cancelled"},
+    "in_progress": {"internal_review", "submitted", "approved", "cancelled"},
+    "internal_review": {"submitted", "approved", "in_progress", "cancelled"},
+    "submitted": {"approved", "changes_requested", "in_progress", "cancelled"},
+    "changes_requested": {"in_progress", "submitted", "cancelled"},
+    "approved": {"in_progress"},
+    "cancelled": {"draft"},
+}
+
+
+def reachable(start):
+    """The states that legal transitions lead to from ``start``, several in one step of the machine."""
+    found, todo = {start}, [start]
+    while todo:
+        for state in LEGAL_TRANSITIONS[todo.pop()] - found:
+            found.add(state)
+            todo.append(state)
+    return found
+
+
+@dataclass
+class Memory:
+    """What was quoted and agreed, and what was seen since: it must not change."""
+
+    order: object
+    amounts: dict
+    planned: dict = field(init=False)
+    evidence: dict = field(default_factory=dict)
+    states: dict = field(default_factory=dict)
+    rounds: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.planned = {milestone: milestone.amount_untaxed for milestone in self.order.milestone_ids}
+
+
+def equal(currency, first, second, message):
+    assert units(currency, first) == units(currency, second), f"{message}: {first} is not {second}"
+
+
+def units(currency, amount):
+    """An amount in the smallest units of the currency."""
+    return round(amount / currency.rounding)
+
+
+def product_lines(milestone):
+    return milestone.env["account.move.line"].search(
+        [("sale_line_ids.billing_milestone_id", "=", milestone.id), ("display_type", "=", "product")]
+    )
+
+
+def bills(lines):
+    """The lines of invoices that are not cancelled; a negative milestone line still is a bill."""
+    return lines.filtered(lambda line: line.parent_state != "cancel" and line.move_type == "out_invoice")
+
+
+def credits_of(lines):
+    return lines.filtered(lambda line: line.parent_state == "posted" and line.move_type == "out_refund")
+
+
+def net(milestone):
+    """What is billed of a milestone, drafts included, less posted credit notes."""
+    lines = product_lines(milestone)
+    return -sum((bills(lines) | credits_of(lines)).mapped("amount_currency"))
+
+
+def posted_net(milestone):
+    lines = product_lines(milestone).filtered(lambda line: line.parent_state == "posted")
+    return -sum(lines.mapped("amount_currency"))
+
+
+def order_amounts(order):
+    """Untaxed, tax and total of the order, and the amount of each tax."""
+    amounts = {name: order[name] for name in ("amount_untaxed", "amount_tax", "amount_total")}
+    engine = order.env["account.tax"]
+    base_lines = [line._prepare_base_line_for_taxes_computation() for line in order._get_priced_lines()]
+    engine._add_tax_details_in_base_lines(base_lines, order.company_id)
+    engine._round_base_lines_tax_details(base_lines, order.company_id)
+    for base_line in base_lines:
+        for data in base_line["tax_details"]["taxes_data"]:
+            amounts[data["tax"]] = amounts.get(data["tax"], 0.0) + data["tax_amount_currency"]
+    return amounts
+
+
+def fingerprint(machine):
+    """Everything that a repeated run could change."""
+    moves = machine.moves()
+    return (
+        [(move.id, move.state, move.amount_total, move.payment_state) for move in moves],
+        [(milestone.state, milestone.billing_state, milestone.billing_round) for milestone in machine.milestones],
+        machine.env["mail.activity"].search_count([("res_id", "in", machine.milestones.ids)]),
+    )
+
+
+def check_all(machine):
+    for check in CHECKS:
+        check(machine)
+
+
+def check_conservation(machine):
+    """The milestones and the free lines are the contract, to the smallest unit."""
+    order, memory = machine.order, machine.memory
+    for name, agreed in memory.amounts.items():
+        if isinstance(name, str):
+            equal(order.currency_id, order[name], agreed, f"conservation of {name}")
+    for milestone, planned in memory.planned.items():
+        equal(order.currency_id, milestone.amount_untaxed, planned, f"planned amount of {milestone.name}")
+    lines = order.order_line.filtered(lambda line: not line.display_type and not line.is_downpayment)
+    free = sum(lines.filtered(lambda line: not line.billing_milestone_id).mapped("price_subtotal"))
+    planned = sum(milestone.amount_untaxed for milestone in machine.milestones)
+    equal(order.currency_id, planned + free, order.amount_untaxed, "milestones and free lines are the order")
+
+
+def check_cap(machine):
+    """Never below nothing, never beyond the plan."""
+    for milestone in machine.milestones:
+        currency = milestone.currency_id
+        for amount in (net(milestone), posted_net(milestone)):
+            assert 0 <= units(currency, amount) <= units(currency, milestone.amount_untaxed), (
+                f"{milestone.name} is billed {amount} of {milestone.amount_untaxed}"
+            )
+
+
+def check_exactly_once(machine):
+    """No order line is billed by two live documents for more than it is worth."""
+    for line in machine.order.order_line.filtered("billing_milestone_id"):
+        if line.display_type:
+            continue
+        drafts = bills(line.invoice_lines).filtered(lambda bill: bill.parent_state == "draft")
+        billed = -sum((bills(line.invoice_lines) | credits_of(line.invoice_lines)).mapped("amount_currency"))
+        if drafts:
+            assert abs(units(line.currency_id, billed)) <= abs(units(line.currency_id, line.price_subtotal)) + 1, (
+                f"{line.name} would be billed {billed} of {line.price_subtotal}"
+            )
+
+
+def check_approved_before_billed(machine):
+    """Every live bill has an earlier approval of the same amount and currency."""
+    for milestone in machine.milestones:
+        for line in bills(product_lines(milestone)):
+            if line.parent_state == "posted" and not units(milestone.currency_id, posted_net(milestone)):
+                continue  # credited in full: the approval may have been taken back since
+            # earlier: this is checked after every step, and a step is either an approval or a bill
+            approvals = milestone.approval_ids.filtered(lambda approval: approval.decision == "approved")
+            assert approvals, f"{milestone.name} is billed without an approval"
+            assert milestone.state == "approved", f"{milestone.name} is billed and {milestone.state}"
+            snapshot = approvals.sorted("id")[-1].snapshot
+            exact = f"{milestone.amount_untaxed:.{milestone.currency_id.decimal_places}f}"
+            assert f'"untaxed":"{exact}"' in snapshot.replace(": ", ":"), f"{exact} was not what was approved"
+            assert line.currency_id == milestone.currency_id
+
+
+def check_evidence(machine):
+    """What was presented and decided stays as it was; its chain is unbroken."""
+    seen = machine.memory.evidence
+    for approval in machine.milestones.approval_ids:
+        digest = hashlib.sha256(approval.snapshot.encode()).hexdigest()
+        assert digest == approval.snapshot_hash, f"the snapshot of round {approval.round} does not match its hash"
+        assert seen.setdefault(approval, digest) == digest, f"the snapshot of round {approval.round} changed"
+    assert set(seen) <= set(machine.milestones.approval_ids), "evidence is gone"
+    for milestone in machine.milestones:
+        broken = milestone._verify_evidence()
+        assert not broken, broken
+
+
+def check_transitions(machine):
+    memory = machine.memory
+    for milestone in machine.milestones:
+        before = memory.states.get(milestone, "draft")
+        assert milestone.state in reachable(before), f"{milestone.name} went from {before} to {milestone.state}"
+        memory.states[milestone] = milestone.state
+        rounds = (milestone.approval_round, milestone.billing_round)
+        old = memory.rounds.get(milestone, (0, 1))
+        assert rounds[0] >= old[0] and rounds[1] >= old[1], f"rounds of {milestone.name} went down: {old} to {rounds}"
+        memory.rounds[milestone] = rounds
+
+
+def check_gate(machine):
+    """What is not approved, or on hold, is not due; what is due is what is not billed, by Odoo's own figures."""
+    for milestone in machine.milestones:
+        currency = milestone.currency_id
+        due = sum(milestone.order_line_ids.mapped("untaxed_amount_to_invoice"))
+        quantities = milestone.order_line_ids.mapped("qty_to_invoice")
+        if milestone.state != "approved" or milestone.on_hold:
+            assert not any(quantities) and not units(currency, due), f"{milestone.name} is due before its approval"
+        elif any(quantities):
+            equal(currency, due, milestone.amount_untaxed - posted_net(milestone), f"what is due of {milestone.name}")
+            drafts = bills(product_lines(milestone)).filtered(lambda line: line.parent_state == "draft")
+            assert not drafts, f"{milestone.name} is due, and its bill is a draft already"
+
+
+def check_reversal(machine):
+    """A credit note makes nothing billable by itself: somebody decides that, and a new round begins."""
+    for milestone in machine.milestones:
+        current = bills(product_lines(milestone)).filtered(
+            lambda line, milestone=milestone: line._get_billing_round() == milestone.billing_round
+        )
+        if current:
+            quantities = milestone.order_line_ids.mapped("qty_to_invoice")
+            assert not any(quantities), f"{milestone.name} is billed in this round, and due again"
+
+
+def check_native_figures(machine):
+    """Odoo's own figures of the order tell the truth."""
+    order = machine.order
+    if order.state != "sale":
+        return
+    for line in order.order_line.filtered("billing_milestone_id"):
+        if line.display_type:
+            continue
+        posted = line.invoice_lines.filtered(lambda bill: bill.parent_state == "posted")
+        equal(order.currency_id, line.untaxed_amount_invoiced, -sum(posted.mapped("amount_currency")), line.name)
+    if all(not units(order.currency_id, milestone.amount_untaxed - net(milestone)) for milestone in machine.milestones):
+        gated = order.order_line.filtered(lambda line: line.billing_milestone_id and not line.display_type)
+        assert not any(gated.mapped("qty_to_invoice")), "all is billed, and something is to invoice"
+    if any(line.qty_to_invoice > 0 for line in order.order_line):
+        assert order.invoice_status == "to invoice", order.invoice_status
+
+
+def check_ledger(machine):
+    """Debits are credits; what customers owe is what the documents say."""
+    for move in machine.moves():
+        company_currency = move.company_currency_id
+        equal(company_currency, sum(move.line_ids.mapped("balance")), 0.0, f"{move.display_name} is balanced")
+        owed = sum(move.line_ids.filtered(lambda line: line.display_type == "payment_term").mapped("amount_currency"))
+        signed = move.amount_total if move.move_type == "out_invoice" else -move.amount_total
+        equal(move.currency_id, owed, signed, f"what is owed by {move.display_name}")
+        assert move.currency_id == machine.order.currency_id
+        assert move.company_id == machine.order.company_id
+
+
+def advance_lines(order):
+    """The invoice lines of advances: positive where asked for, negative where recovered."""
+    return order.order_line.filtered("is_milestone_advance").invoice_lines
+
+
+def check_advance(machine):
+    """Never more is recovered than was asked for, drafts of recoveries included."""
+    order = machine.order
+    lines = advance_lines(order)
+    live = lines.filtered(
+        lambda line: line.parent_state == "posted" or (line.parent_state == "draft" and line.advance_milestone_id)
+    )
+    left = -sum(live.mapped("amount_currency"))
+    assert units(order.currency_id, left) >= 0, f"{-left} more of the advance is recovered than was asked for"
+    posted = lines.filtered(lambda line: line.parent_state == "posted")
+    equal(order.currency_id, order.advance_remaining, tax_included(posted), "what is left of the advance")
+
+
+def tax_included(lines):
+    return sum(line.price_total * line.move_id.direction_sign * -1 for line in lines)
+
+
+def retention_lines(order):
+    return order.env["account.move.line"].search(
+        [("retention_order_id", "=", order.id), ("parent_state", "=", "posted")]
+    )
+
+
+def check_retention(machine):
+    """What is retained is what the account holds, and no more than was agreed."""
+    order, currency = machine.order, machine.order.currency_id
+    retained = sum(retention_lines(order).mapped("amount_currency"))
+    equal(currency, order.retention_retained, retained, "what is retained")
+    assert units(currency, retained) >= 0, f"{-retained} more is given back than was retained"
+    agreed = order.milestone_retention_percentage / 100
+    billed, documents = 0.0, set()
+    for milestone in machine.milestones:
+        for line in product_lines(milestone).filtered(lambda line: line.parent_state == "posted"):
+            by_total = order.milestone_retention_base == "total"
+            billed += -line.move_id.direction_sign * line.price_total if by_total else -line.amount_currency
+            documents.add(line.move_id)
+    assert units(currency, retained) <= units(currency, agreed * billed) + len(documents), (
+        f"{retained} is retained of {billed}"
+    )
+    if order.milestone_retention_cap and agreed:
+        name = "amount_total" if order.milestone_retention_base == "total" else "amount_untaxed"
+        most = sum(milestone[name] for milestone in machine.milestones) * order.milestone_retention_cap / 100
+        assert units(currency, retained) <= units(currency, most) + 1, f"{retained} is retained, {most} at most"
+    for row in order.env["sale.retention.check"].search([]):
+        equal(row.currency_id, row.difference, 0.0, "the list of retentions and the account")
+        equal(row.company_currency_id, row.difference_company, 0.0, "the list and the account in company currency")
+
+
+def check_settled(machine):
+    """When all is released and paid, nothing is open, and the accounts of advance and retention are at zero."""
+    order = machine.order
+    company_currency = order.company_id.currency_id
+    for move in machine.moves("posted"):
+        equal(order.currency_id, move.amount_residual, 0.0, f"what is open of {move.display_name}")
+    advance = advance_lines(order).filtered(lambda line: line.parent_state == "posted")
+    differences = machine.env["account.move.line"].search(
+        [
+            ("exchange_advance_line_id", "in", advance.sale_line_ids.ids),
+            ("account_id", "in", advance.account_id.ids),
+            ("parent_state", "=", "posted"),
+        ]
+    )
+    equal(order.currency_id, sum(advance.mapped("amount_currency")), 0.0, "the advance account")
+    equal(company_currency, sum((advance | differences).mapped("balance")), 0.0, "the advance account, own currency")
+    account = order.company_id.milestone_retention_account_id
+    retained = machine.env["account.move.line"].search(
+        [("account_id", "=", account.id), ("parent_state", "=", "posted")]
+    )
+    equal(company_currency, sum(retained.mapped("balance")), 0.0, "the retention account")
+
+
+def check_completion(machine):
+    """At the end all is billed: the documents are the contract, untaxed, per tax and in total."""
+    order, currency = machine.order, machine.order.currency_id
+    moves = machine.moves("posted")
+    signs = {move: -1 if move.move_type == "out_refund" else 1 for move in moves}
+    billed = {
+        name: sum(sign * move[name] for move, sign in signs.items())
+        for name in ("amount_untaxed", "amount_tax", "amount_total")
+    }
+    for line in moves.line_ids.filtered("tax_line_id"):
+        billed[line.tax_line_id] = billed.get(line.tax_line_id, 0.0) - line.amount_currency
+    for name, agreed in machine.memory.amounts.items():
+        label = name if isinstance(name, str) else name.name
+        equal(currency, billed.get(name, 0.0), agreed, f"{label} at the end")
+    assert order.invoice_status == "invoiced", f"the order ends {order.invoice_status}"
+    equal(currency, order.amount_to_invoice, 0.0, "nothing is left to invoice")
+
+
+CHECKS = (
+    check_conservation,
+    check_cap,
+    check_exactly_once,
+    check_approved_before_billed,
+    check_evidence,
+    check_transitions,
+    check_gate,
+    check_reversal,
+    check_native_figures,
+    check_ledger,
+    check_advance,
+    check_retention,
+)

@@ -1,0 +1,356 @@
+"""A contract that lives at random: whatever is done in whatever order, the money stays right.
+
+The machine draws a contract (currency, rounding, taxes, way of planning, terms) and then steps of
+salespeople, clients, accountants and crons. A step that the addon refuses changes nothing; after
+every step all invariants are checked, and at the end of a life everything is brought to its end:
+approved, billed, and compared with what was agreed.
+"""
+
+import sys
+from collections import Counter
+from contextlib import contextmanager
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from odoo.exceptions import UserError
+from odoo.tools import mute_logger
+
+from tests.money import contracts, invariants
+
+INDEX = st.integers(0, 7)
+
+
+@contextmanager
+def must(what):
+    """What may not be refused: a refusal is a broken invariant."""
+    try:
+        yield
+    except UserError as error:
+        raise AssertionError(f"not so: {what} ({error})") from error
+
+
+class ContractMachine(RuleBasedStateMachine):
+    """``case`` is an Odoo test case: it lends its database, its company and its helpers."""
+
+    case = None
+    statistics = Counter()  # taken and refused steps of all lives
+
+    def __init__(self):
+        super().__init__()
+        self.env = self.case.env
+        self.life = self.env.cr.savepoint()
+        self.count("lives")
+        self.order = self.env["sale.order"]
+        self.milestones = self.env["sale.milestone"]
+
+    def teardown(self):
+        try:
+            if self.order and not sys.exc_info()[0]:
+                with must("the contract comes to its end"):
+                    self.finish()
+                invariants.check_all(self)
+                invariants.check_completion(self)
+                with must("all is settled"):
+                    self.settle()
+                invariants.check_settled(self)
+        finally:
+            self.env.cr.precommit.clear()
+            self.env.cr.postcommit.clear()
+            self.life.close(rollback=True)
+            self.env.transaction.clear()
+
+    @initialize(terms=contracts.terms(), billed=st.integers(0, 2))
+    def agree(self, terms, billed):
+        """Plan a quotation and have it confirmed; some lives begin in the middle."""
+        order, quoted = contracts.make_contract(self.case, terms)
+        order.action_confirm()
+        self.order = order
+        self.milestones = self.order.milestone_ids.sorted("sequence")
+        self.memory = invariants.Memory(order, quoted)
+        if begun := self.milestones[:billed]:
+            with must("what is approved is billed"):
+                self.case._approve(begun)
+                begun.action_create_invoices()
+                self.moves("draft").action_post()
+
+    @invariant()
+    def money_is_right(self):
+        if self.order:
+            invariants.check_all(self)
+
+    # -- what is there ---------------------------------------------------------------------------------
+
+    def moves(self, state=None, move_type=None):
+        """The documents of the contract, oldest first."""
+        moves = self.order.order_line.invoice_lines.move_id.sorted("id")
+        return moves.filtered(
+            lambda move: (not state or move.state == state) and (not move_type or move.move_type == move_type)
+        )
+
+    def invoices(self):
+        return self.moves("posted", "out_invoice")
+
+    def unapproved(self):
+        return self.milestones.filtered(lambda milestone: milestone.state != "approved")
+
+    def due(self):
+        return self.milestones.filtered(lambda milestone: milestone.billing_state == "to_invoice")
+
+    def underbilled(self):
+        """The milestones of which something was billed, and something is missing."""
+        return self.milestones.filtered(
+            lambda milestone: (
+                milestone.billing_state in ("invoiced", "partial", "paid", "credited")
+                and milestone.currency_id.compare_amounts(invariants.net(milestone), milestone.amount_untaxed) < 0
+            )
+        )
+
+    def pick(self, records, index):
+        """One of the records; a step without any is refused, as a screen would not offer it."""
+        if not records:
+            raise UserError("There is nothing to do this to.")
+        return records[index % len(records)]
+
+    def step(self, name, action):
+        """Take a step as a request of its own: wholly, or refused and without a trace.
+
+        :return: whether it was taken
+        """
+        try:
+            with self.env.cr.savepoint(), mute_logger("odoo.sql_db", "odoo.addons.milestone_billing"):
+                action()
+                self.env.flush_all()
+        except UserError:
+            self.env.invalidate_all()
+            self.count(f"{name}, refused")
+            return False
+        self.count(name)
+        return True
+
+    def count(self, name):
+        self.statistics[name] += 1
+
+    # -- delivery and review ---------------------------------------------------------------------------
+
+    @precondition(lambda self: self.unapproved())
+    @rule(index=INDEX)
+    def approve(self, index):
+        self.step("approve", lambda: self.case._approve(self.pick(self.unapproved(), index)))
+
+    @precondition(lambda self: self.milestones - self.unapproved())
+    @rule(index=INDEX)
+    def approve_again(self, index):
+        """The second click of an approver changes nothing."""
+        milestone = self.pick(self.milestones - self.unapproved(), index)
+        evidence = self.case._evidence(milestone, snapshot_hash=milestone.accepted_approval_id.snapshot_hash)
+        taken = self.step("approve again", lambda: milestone.sudo()._approve(evidence))
+        assert not taken, f"{milestone.name} was approved twice"
+
+    @rule(index=INDEX, how=st.sampled_from(["submit", "change", "withdraw", "revert", "hold", "release"]))
+    def review(self, index, how):
+        milestone = self.pick(self.milestones, index)
+        comment = {"partner": self.case.approver, "method": "link", "comment": "Not yet."}
+        actions = {
+            "submit": lambda: self.case._submit(milestone),
+            "change": lambda: milestone.sudo()._request_changes(comment),
+            "withdraw": milestone.action_withdraw,
+            "revert": lambda: milestone.action_revert_approval("By mistake."),
+            "hold": lambda: milestone.action_hold("Dispute"),
+            "release": milestone.action_release,
+        }
+        self.step(how, actions[how])
+
+    # -- billing -------------------------------------------------------------------------------------
+
+    @rule()
+    def run_queue(self):
+        """The cron, and again: the second run finds nothing to do."""
+        self.step("run queue", self.case._run_queue)
+        before = invariants.fingerprint(self)
+        self.step("run queue again", self.case._run_queue)
+        assert invariants.fingerprint(self) == before, "a second run of the queue did something"
+
+    @precondition(lambda self: self.due())
+    @rule(index=INDEX)
+    def bill_by_hand(self, index):
+        self.step("bill by hand", lambda: self.pick(self.due(), index).action_create_invoices())
+
+    @precondition(lambda self: any(line.qty_to_invoice for line in self.order.order_line))
+    @rule()
+    def bill_natively(self):
+        self.step("bill natively", lambda: self.order._create_invoices(final=True))
+
+    @precondition(lambda self: self.underbilled())
+    @rule(index=INDEX)
+    def rebill(self, index):
+        milestone = self.pick(self.underbilled(), index)
+        billed = invariants.posted_net(milestone)
+        if self.step("rebill", milestone.action_rebill) and milestone._is_gate_open():
+            due = sum(milestone.order_line_ids.mapped("untaxed_amount_to_invoice"))
+            left = milestone.amount_untaxed - billed
+            invariants.equal(milestone.currency_id, due, left, "what was credited is what is billed again")
+
+    @precondition(lambda self: self.order.can_invoice_advance)
+    @rule()
+    def invoice_advance(self):
+        self.step("invoice advance", self.order.action_invoice_advance)
+
+    @precondition(lambda self: self.order.retention_withheld > 0)
+    @rule(share=st.sampled_from([None, 0.3, 0.5]))
+    def release_retention(self, share):
+        currency = self.order.currency_id
+        amount = share and max(currency.round(self.order.retention_withheld * share), currency.rounding)
+        self.step("release retention", lambda: self.order._release_retention(amount=amount, announce=False))
+
+    # -- documents -----------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.moves("draft"))
+    @rule(index=INDEX)
+    def post(self, index):
+        self.step("post", lambda: self.pick(self.moves("draft"), index).action_post())
+
+    @precondition(lambda self: self.moves("draft"))
+    @rule(index=INDEX, how=st.sampled_from(["cancel", "delete", "lower", "raise"]))
+    def change_draft(self, index, how):
+        draft = self.pick(self.moves("draft"), index)
+        actions = {
+            "cancel": draft.button_cancel,
+            "delete": draft.with_context(force_delete=True).unlink,
+            "lower": lambda: self.edit(draft, index, 0.7),
+            "raise": lambda: self.edit(draft, index, 1.1),
+        }
+        self.step(f"{how} draft", actions[how])
+
+    def edit(self, draft, index, factor):
+        line = self.pick(draft.invoice_line_ids.filtered("product_id"), index)
+        line.price_unit = line.price_unit * factor
+
+    @precondition(lambda self: self.moves("posted"))
+    @rule(index=INDEX)
+    def reset_to_draft(self, index):
+        self.step("reset", lambda: self.pick(self.moves("posted"), index).button_draft())
+
+    @precondition(lambda self: self.moves("cancel"))
+    @rule(index=INDEX)
+    def revive(self, index):
+        self.step("revive", lambda: self.pick(self.moves("cancel"), index).button_draft())
+
+    @precondition(lambda self: self.invoices())
+    @rule(index=INDEX, share=st.sampled_from([0.1, 1 / 3, 0.5, 0.9]), post=st.booleans())
+    def credit_a_price(self, index, share, post):
+        def reduce(refund):
+            for line in refund.invoice_line_ids.filtered("product_id"):
+                line.price_unit = line.price_unit * share
+
+        invoice = self.pick(self.invoices(), index)
+        self.step("credit a price", lambda: self.case._credit(invoice, edit=reduce, post=post))
+
+    @precondition(lambda self: self.invoices())
+    @rule(index=INDEX)
+    def credit_a_quantity(self, index):
+        def reduce(refund):
+            line = self.pick(refund.invoice_line_ids.filtered("product_id"), index)
+            (refund.invoice_line_ids.filtered("product_id") - line).unlink()
+            line.quantity = line.quantity * 0.5
+
+        invoice = self.pick(self.invoices(), index)
+        self.step("credit a quantity", lambda: self.case._credit(invoice, edit=reduce))
+
+    @precondition(lambda self: self.invoices())
+    @rule(index=INDEX, how=st.sampled_from(["post", "draft", "bill again"]))
+    def credit_in_full(self, index, how):
+        invoice = self.pick(self.invoices(), index)
+        self.step(
+            f"credit in full, {how}",
+            lambda: self.case._credit(invoice, post=how == "post", modify=how == "bill again"),
+        )
+
+    @precondition(lambda self: self.invoices())
+    @rule(index=INDEX, share=st.sampled_from([None, 0.5, 1 / 3]))
+    def pay(self, index, share):
+        invoice = self.pick(self.invoices(), index)
+        amount = share and max(invoice.amount_residual * share, invoice.currency_id.rounding)
+        self.step("pay", lambda: self.case._pay(invoice, amount))
+
+    @precondition(lambda self: self.order.currency_id != self.order.company_id.currency_id)
+    @rule(rate=st.sampled_from([1.3, 1.7, 2.1]))
+    def change_rate(self, rate):
+        contracts.set_rate(self.order.currency_id, self.order.company_id, rate)
+
+    # -- disturbances ---------------------------------------------------------------------------------
+
+    @rule(
+        index=INDEX,
+        how=st.sampled_from(["wizard, delivered", "wizard, percentage", "wizard, fixed", "edit line", "come back"]),
+    )
+    def disturb(self, index, how):
+        """What Odoo's own screens allow on any order; on a contract some of it must be refused."""
+        actions = {
+            "edit line": lambda: self.edit_agreed_line(index),
+            "come back": self.cancel_order_and_come_back,
+        }
+        taken = self.step(how, actions.get(how, lambda: self.bill_with_native_wizard(how.split()[-1], 10 * index)))
+        assert not (taken and how == "edit line"), "an agreed line was changed"
+
+    def bill_with_native_wizard(self, method, amount):
+        values = {"advance_payment_method": method, "amount": amount, "fixed_amount": amount}
+        wizard = self.env["sale.advance.payment.inv"].with_context(
+            active_model="sale.order", active_ids=self.order.ids, active_id=self.order.id
+        )
+        wizard.create({"sale_order_ids": self.order.ids, **values}).create_invoices()
+
+    def edit_agreed_line(self, index):
+        lines = self.order.order_line.filtered("billing_milestone_id").filtered(lambda line: not line.display_type)
+        changes = [{"price_unit": 7.77}, {"product_uom_qty": 7.0}, {"discount": 77.0}, {"billing_milestone_id": False}]
+        self.pick(lines, index).write(changes[index % len(changes)])
+
+    def cancel_order_and_come_back(self):
+        self.order._action_cancel()
+        self.order.action_draft()
+        self.order.action_confirm()
+
+    # -- the end ----------------------------------------------------------------------------------------
+
+    def finish(self):
+        """Bring everything to its end: approve, bill what is missing, post."""
+        for milestone in self.milestones:
+            self.finish_documents()
+            if milestone.on_hold:
+                milestone.action_release()
+            if milestone.state != "approved":
+                self.case._approve(milestone)
+            if milestone in self.underbilled():
+                milestone.action_rebill()
+            if milestone in self.due():
+                milestone.action_create_invoices()
+        self.finish_documents()
+        if any(line.qty_to_invoice for line in self.order.order_line):
+            self.order._create_invoices(final=True)
+            self.finish_documents()
+        self.env.flush_all()
+
+    def finish_documents(self):
+        drafts = self.moves("draft")
+        unneeded = drafts.filtered(lambda move: move.move_type == "out_refund" or self.is_advance(move))
+        unneeded.with_context(force_delete=True).unlink()
+        (drafts - unneeded).action_post()
+
+    def is_advance(self, move):
+        lines = move.line_ids.filtered(lambda line: line.display_type == "product")
+        return all(line.sale_line_ids.is_downpayment and line.quantity > 0 for line in lines)
+
+    def settle(self):
+        """Release what is retained, set credit notes against invoices, and have the rest paid."""
+        if self.order.retention_withheld > 0:
+            self.order._release_retention(announce=False)
+        terms = self.moves("posted").line_ids.filtered(
+            lambda line: line.display_type == "payment_term" and not line.reconciled
+        )
+        for lines in terms.grouped("account_id").values():
+            lines.reconcile()
+        for invoice in self.invoices():
+            for _account in range(2):  # one payment goes to one account
+                if not invoice.currency_id.is_zero(invoice.amount_residual):
+                    self.case._pay(invoice)
+        self.env.flush_all()

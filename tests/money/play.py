@@ -1,0 +1,64 @@
+"""Plays lives of contracts in one database; `tests/test_money.py` runs it, several at once.
+
+MONEY_PART is "k/n": which of n parts of the work this process does.
+"""
+
+import os
+from collections import Counter
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from odoo.tests import tagged
+
+from odoo.addons.milestone_billing.tests.common import MilestoneCommon
+
+from tests.money.bugs import BUGS
+from tests.money.machine import ContractMachine
+
+LIVES = int(os.environ.get("MONEY_LIVES", 200))
+STEPS = int(os.environ.get("MONEY_STEPS", 15))
+SEED = int(os.environ.get("MONEY_SEED", 0))
+PART, PARTS = (int(number) for number in os.environ.get("MONEY_PART", "1/1").split("/"))
+LIVES_PER_BUG = 100
+
+
+@tagged("post_install", "-at_install")
+class TestMoney(MilestoneCommon):
+    def test_random_lives_keep_the_invariants(self):
+        machine = self.play(LIVES // PARTS, STEPS)
+        for name, count in sorted(machine.statistics.items()):
+            print(f"{count:6} {name}")
+
+    def test_seeded_bugs_are_found(self):
+        for name in sorted(BUGS)[PART - 1 :: PARTS]:
+            with self.subTest(bug=name), BUGS[name](self):
+                broken = self.find_broken_invariant()
+                print(f"{name}: {broken}")
+                self.assertTrue(broken, f"{name} was not found in {LIVES_PER_BUG} lives")
+
+    def find_broken_invariant(self):
+        try:
+            self.play(LIVES_PER_BUG, STEPS)
+        except AssertionError as error:
+            return str(error).splitlines()[0]
+        return None
+
+    def play(self, lives, steps):
+        """Play lives until an invariant is broken.
+
+        :raises AssertionError: that of the first broken invariant
+        """
+        machine = type("Machine", (ContractMachine,), {"case": self, "statistics": Counter()})
+        run_state_machine_as_test(
+            seed(SEED * PARTS + PART)(machine),
+            settings=settings(
+                max_examples=lives,
+                stateful_step_count=steps,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+        return machine
