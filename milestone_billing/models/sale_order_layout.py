@@ -23,7 +23,10 @@ class SaleOrder(models.Model):
                 arranged += by_milestone.get(milestone, self.env["sale.order.line"]).sorted(
                     lambda line: line.display_type != "line_section"
                 )
-            for sequence, line in enumerate(arranged + advances, 1):
+            arranged += advances
+            if arranged.ids == lines.ids:
+                continue
+            for sequence, line in enumerate(arranged, 1):
                 if line.sequence != sequence:
                     line._write_past_guard({"sequence": sequence})
         # whoever reads the lines next, an invoice for one, reads them in this order

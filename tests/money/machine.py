@@ -313,11 +313,10 @@ class ContractMachine(RuleBasedStateMachine):
     # -- the end ----------------------------------------------------------------------------------------
 
     def finish(self):
-        """Bring everything to its end: approve, bill what is missing, post."""
+        """Bring everything to its end: lift holds, approve, bill what is missing, post."""
+        self.milestones.filtered("on_hold").action_release()
         for milestone in self.milestones:
             self.finish_documents()
-            if milestone.on_hold:
-                milestone.action_release()
             if milestone.state != "approved":
                 self.case._approve(milestone)
             if milestone in self.underbilled():
