@@ -169,7 +169,7 @@ class SaleRetentionCheck(models.Model):
         )
 
     def action_open_difference(self):
-        """Open the unreconciled entries of the account that are no retention of a contract."""
+        """Open the entries that settle no posted retention: unreconciled, or matched with a draft."""
         self.ensure_one()
         return {
             "type": "ir.actions.act_window",
@@ -182,6 +182,10 @@ class SaleRetentionCheck(models.Model):
                 ("currency_id", "=", self.currency_id.id),
                 ("retention_order_id", "=", False),
                 ("parent_state", "=", "posted"),
+                "|",
+                "|",
                 ("amount_residual", "!=", 0.0),
+                ("matched_debit_ids.debit_move_id.parent_state", "=", "draft"),
+                ("matched_credit_ids.credit_move_id.parent_state", "=", "draft"),
             ],
         }

@@ -433,6 +433,20 @@ class TestRetention(RetentionCommon):
         other = self.env["account.move.line"].search(check.action_open_difference()["domain"])
         self.assertEqual(other.debit, 5.0)
 
+    def test_a_payment_whose_invoice_is_a_draft_again_shows_in_the_check(self):
+        order = self._create_retained([1000.0])
+        invoice = self._bill(order.milestone_ids)
+        self._pay(invoice)
+        retained = self._pay(invoice)
+        self.assertEqual(invoice.amount_residual, 0.0)
+        invoice.button_draft()
+        self.env.flush_all()
+        check = self.env["sale.retention.check"].search([("account_id", "=", self.retention_account.id)])
+        self.assertEqual((check.listed, check.ledger, check.difference), (0.0, -100.0, -100.0))
+        other = self.env["account.move.line"].search(check.action_open_difference()["domain"])
+        self.assertEqual(other.credit, 100.0)
+        self.assertEqual(other.payment_id, retained)
+
     def test_orders_without_retention_are_left_alone(self):
         order = self._create_contract([1000.0])
         invoice = self._bill(order.milestone_ids)

@@ -223,8 +223,14 @@ class ContractMachine(RuleBasedStateMachine):
         self.step(f"{how} draft", actions[how])
 
     def edit(self, draft, index, factor):
-        line = self.pick(draft.invoice_line_ids.filtered("product_id"), index)
+        line = self.pick(self.agreed_lines(draft), index)
         line.price_unit = line.price_unit * factor
+
+    def agreed_lines(self, document):
+        """The lines of milestones and advances; a free line may be billed at any price, as on any order."""
+        return document.invoice_line_ids.filtered(
+            lambda line: line.billing_milestone_id or line.sale_line_ids.filtered("is_milestone_advance")
+        )
 
     @precondition(lambda self: self.moves("posted"))
     @rule(index=INDEX)
@@ -240,7 +246,8 @@ class ContractMachine(RuleBasedStateMachine):
     @rule(index=INDEX, share=st.sampled_from([0.1, 1 / 3, 0.5, 0.9]), post=st.booleans())
     def credit_a_price(self, index, share, post):
         def reduce(refund):
-            for line in refund.invoice_line_ids.filtered("product_id"):
+            (refund.invoice_line_ids.filtered("product_id") - self.agreed_lines(refund)).unlink()
+            for line in self.agreed_lines(refund):
                 line.price_unit = line.price_unit * share
 
         invoice = self.pick(self.invoices(), index)
