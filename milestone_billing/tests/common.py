@@ -244,6 +244,17 @@ class MilestoneCommon(TestSaleCommon):
         cls.env.cr.execute(query, params)
         cls.env.invalidate_all()
 
+    @classmethod
+    def _set_up_currencies_and_taxes(cls):
+        """Make currencies of 0, 2 and 3 decimals, and taxes that are included in the price, or fixed."""
+        cls.eur = cls.setup_other_currency("EUR", rates=[("1900-01-01", 0.9137)])
+        cls.jpy = cls.setup_other_currency("JPY", rates=[("1900-01-01", 149.73)])
+        cls.kwd = cls.setup_other_currency("KWD", rates=[("1900-01-01", 0.30671)])
+        cls.tax_20_included = cls.env["account.tax"].create(
+            {"name": "20 % included", "amount": 20.0, "price_include_override": "tax_included"}
+        )
+        cls.tax_fixed = cls.env["account.tax"].create({"name": "0.37 each", "amount_type": "fixed", "amount": 0.37})
+
     # -- what holds at every moment --------------------------------------------------------------------
 
     def _tax_amounts(self, moves):

@@ -35,13 +35,7 @@ class SplitCommon(MilestoneCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.eur = cls.setup_other_currency("EUR", rates=[("1900-01-01", 0.9137)])
-        cls.jpy = cls.setup_other_currency("JPY", rates=[("1900-01-01", 149.73)])
-        cls.kwd = cls.setup_other_currency("KWD", rates=[("1900-01-01", 0.30671)])
-        cls.tax_20_included = cls.env["account.tax"].create(
-            {"name": "20 % included", "amount": 20.0, "price_include_override": "tax_included"}
-        )
-        cls.tax_fixed = cls.env["account.tax"].create({"name": "0.37 each", "amount_type": "fixed", "amount": 0.37})
+        cls._set_up_currencies_and_taxes()
         cls.tax_compound = cls.env["account.tax"].create(
             {"name": "5 % on which others are due", "amount": 5.0, "include_base_amount": True, "sequence": 0}
         )

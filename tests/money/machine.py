@@ -17,6 +17,7 @@ from odoo.exceptions import UserError
 from odoo.tools import mute_logger
 
 from tests.money import contracts, invariants
+from tests.money.invariants import bills
 
 INDEX = st.integers(0, 7)
 
@@ -225,6 +226,8 @@ class ContractMachine(RuleBasedStateMachine):
     def edit(self, draft, index, factor):
         line = self.pick(self.agreed_lines(draft), index)
         line.price_unit = line.price_unit * factor
+        if factor > 1:
+            self.memory.raised.add(line)
 
     def agreed_lines(self, document):
         """The lines of milestones and advances; a free line may be billed at any price, as on any order."""
@@ -338,22 +341,40 @@ class ContractMachine(RuleBasedStateMachine):
 
     def finish_documents(self):
         drafts = self.moves("draft")
-        unneeded = drafts.filtered(lambda move: move.move_type == "out_refund" or self.is_advance(move))
+        unneeded = drafts.filtered(
+            lambda move: (
+                move.move_type == "out_refund"
+                or self.is_unneeded_advance(move)
+                or invariants.raised_drafts(self, move.line_ids)
+            )
+        )
         unneeded.with_context(force_delete=True).unlink()
         (drafts - unneeded).action_post()
 
-    def is_advance(self, move):
+    def is_unneeded_advance(self, move):
+        """Whether the document asks for an advance that no other one deducts; Odoo's own deducts drafts, too."""
         lines = move.line_ids.filtered(lambda line: line.display_type == "product")
-        return all(line.sale_line_ids.is_downpayment and line.quantity > 0 for line in lines)
+        others = bills(lines.sale_line_ids.invoice_lines) - lines
+        is_advance = all(line.sale_line_ids.is_downpayment and line.quantity > 0 for line in lines)
+        return is_advance and not any(line.quantity < 0 for line in others)
 
     def settle(self):
-        """Release what is retained, set credit notes against invoices, and have the rest paid."""
+        """Release what is retained, set credit notes and payments against invoices, and have the rest paid."""
         if self.order.retention_withheld > 0:
             self.order._release_retention(announce=False)
         terms = self.moves("posted").line_ids.filtered(
             lambda line: line.display_type == "payment_term" and not line.reconciled
         )
-        for lines in terms.grouped("account_id").values():
+        payments = self.env["account.move.line"].search(
+            [
+                ("account_id", "in", terms.account_id.ids),
+                ("partner_id", "=", self.order.partner_invoice_id.commercial_partner_id.id),
+                ("payment_id", "!=", False),
+                ("parent_state", "=", "posted"),
+                ("reconciled", "=", False),
+            ]
+        )
+        for lines in (terms | payments).grouped("account_id").values():
             lines.reconcile()
         for invoice in self.invoices():
             for _account in range(2):  # one payment goes to one account
