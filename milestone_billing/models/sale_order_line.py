@@ -202,6 +202,19 @@ class SaleOrderLine(models.Model):
             if milestone and line.invoice_status == "upselling":
                 line.invoice_status = "invoiced" if line.qty_invoiced >= line.product_uom_qty else "no"
 
+    @api.depends("invoice_lines.amount_currency")
+    def _compute_untaxed_amount_invoiced(self):
+        """What is billed is what the ledger says: subtotals of edited documents may be a cent off."""
+        super()._compute_untaxed_amount_invoiced()
+        for line in self.filtered(lambda line: line._is_billed_by_ledger()):
+            posted = line.invoice_lines.filtered(lambda invoice_line: invoice_line.parent_state == "posted")
+            line.untaxed_amount_invoiced = posted._get_billed_amount()
+
+    def _is_billed_by_ledger(self):
+        """Whether all that bills the line is in its currency, and counted by its journal items."""
+        self.ensure_one()
+        return bool(self.billing_milestone_id) and not self.display_type
+
     @api.depends(
         "billing_milestone_id.state",
         "billing_milestone_id.on_hold",

@@ -141,13 +141,8 @@ class SaleOrderLine(models.Model):
                 planned = sum(amount.total for advance, amount in recovery if advance == line)
                 line.amount_to_invoice = sum(drafts.mapped("price_total")) - planned
 
-    @api.depends("invoice_lines.amount_currency")
-    def _compute_untaxed_amount_invoiced(self):
-        """An advance is what the ledger says, not the subtotals that Odoo adds up here."""
-        super()._compute_untaxed_amount_invoiced()
-        for line in self.filtered("is_milestone_advance"):
-            posted = line.invoice_lines.filtered(lambda invoice_line: invoice_line.parent_state == "posted")
-            line.untaxed_amount_invoiced = posted._get_billed_amount()
+    def _is_billed_by_ledger(self):
+        return self.is_milestone_advance or super()._is_billed_by_ledger()
 
     def _compute_untaxed_amount_to_invoice(self):
         """Odoo looks at prices here, once a discount differs; an advance is its amounts."""
