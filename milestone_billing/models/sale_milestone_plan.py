@@ -4,6 +4,13 @@ from odoo.exceptions import UserError, ValidationError
 from .sale_milestone import AMOUNT_GROUPS
 
 
+class KnownTotals(dict):
+    """Tax totals of milestones, by id, that whoever made their lines knows already.
+
+    It travels in the context, where no client can put an object of Python.
+    """
+
+
 class SaleMilestone(models.Model):
     """The amount of a milestone: it is that of its order lines, and makes them where there is none."""
 
@@ -49,9 +56,10 @@ class SaleMilestone(models.Model):
 
     @api.depends("order_id.company_id")
     def _compute_product_id(self):
-        for milestone in self:
-            company = milestone.order_id.company_id or self.env.company
-            milestone.product_id = milestone.product_id or company._get_milestone_product()
+        for company, milestones in self.grouped(lambda milestone: milestone.order_id.company_id).items():
+            product = (company or self.env.company)._get_milestone_product()
+            for milestone in milestones:
+                milestone.product_id = milestone.product_id or product
 
     # Two computes on purpose: setting the untaxed amount keeps its compute from running, not that of the taxes.
     # Rounded globally, an amount depends on the other lines of the order.
@@ -69,9 +77,9 @@ class SaleMilestone(models.Model):
     def _get_totals(self):
         """Return Odoo's tax totals by milestone, as its share of the order: all shares together are the order."""
         engine = self.env["account.tax"]
-        totals = {}
+        totals, known = {}, self._get_known_totals()
         for milestone in self:
-            if fixed := milestone.order_line_ids._get_fixed_totals():
+            if fixed := known.get(milestone.id) or milestone.order_line_ids._get_fixed_totals():
                 totals[milestone] = fixed
         for order, milestones in (self - self.browse(milestone.id for milestone in totals)).grouped("order_id").items():
             company = order.company_id or self.env.company
@@ -83,6 +91,15 @@ class SaleMilestone(models.Model):
                     company=company,
                 )
         return totals
+
+    def _get_known_totals(self):
+        known = self.env.context.get("milestone_known_totals")
+        return known if isinstance(known, KnownTotals) else {}
+
+    def _compute_known_totals(self, known):
+        """Compute now what would be computed later, of what is known; of other milestones as always."""
+        knowing = self.with_context(milestone_known_totals=known)
+        knowing._recompute_recordset(["amount_untaxed", "amount_tax", "amount_total"])
 
     def _inverse_amount_untaxed(self):
         """Make the order line of a new milestone, or set the price of its only line.

@@ -73,10 +73,16 @@ class SaleOrder(models.Model):
         """Fix the amounts of milestone lines, and of free lines where the rounding ties them together."""
         for order in self:
             together = order.company_id.tax_calculation_rounding_method == "round_globally"
-            for line, base_line in order._get_rounded_base_lines().items():
-                agreed = line.billing_milestone_id or (together and not line.is_downpayment)
-                if agreed and not base_line["manual_tax_amounts"]:
-                    line._fix_agreed_amounts(base_line)
+            open_lines = order._get_priced_lines().filtered(
+                lambda line, together=together: (
+                    (line.billing_milestone_id or (together and not line.is_downpayment))
+                    and not line._has_fixed_amounts()
+                )
+            )
+            base_lines = order._get_rounded_base_lines() if open_lines else {}
+            for line in open_lines:
+                if not base_lines[line]["manual_tax_amounts"]:
+                    line._fix_agreed_amounts(base_lines[line])
 
     def _release_agreed_amounts(self):
         for line in self.order_line.filtered(lambda line: line.billing_milestone_id.state != "approved"):

@@ -18,13 +18,13 @@ class SaleOrder(models.Model):
             by_milestone = lines.grouped("billing_milestone_id")
             free = by_milestone.get(self.env["sale.milestone"], self.env["sale.order.line"])
             advances = free.filtered("is_downpayment")
-            arranged = free - advances
+            arranged = [*(free - advances)]
             for milestone in order.milestone_ids.sorted(lambda milestone: (milestone.sequence, milestone.id)):
                 arranged += by_milestone.get(milestone, self.env["sale.order.line"]).sorted(
                     lambda line: line.display_type != "line_section"
                 )
             arranged += advances
-            if arranged.ids == lines.ids:
+            if arranged == [*lines]:
                 continue
             for sequence, line in enumerate(arranged, 1):
                 if line.sequence != sequence:

@@ -60,7 +60,8 @@ class SaleOrderLine(models.Model):
         gated = lines.filtered(lambda line: line.billing_milestone_id and not line.display_type)
         gated.billing_milestone_id._check_plan_open()
         lines._take_combo_items_along()
-        lines.order_id._arrange_milestone_lines()
+        if not self._get_known_share_values():  # a division arranges its lines when all of them are there
+            lines.order_id._arrange_milestone_lines()
         return lines
 
     def write(self, vals):

@@ -36,6 +36,13 @@ IDLE_VALUES = {
     "untaxed_amount_to_invoice": 0.0,
     "invoice_status": "no",
 }
+# Stored by addons that may be absent, and computed from product, unit and quantity of a quotation's line.
+QUANTITY_FIELDS = ("is_service", "remaining_hours")
+
+
+def _get_share_key(share):
+    """Return what tells a share from others of its line: with equal weights there are few different ones."""
+    return tuple(amounts for key, amounts in share.items() if key != "signs")
 
 
 class ShareValues(dict):
@@ -224,22 +231,53 @@ class SaleOrderLine(models.Model):
         vals_list, known = self.order_id._prepare_split_sections(milestones, sequences)
         for line in self.sorted():
             first, *others = line._prepare_shares_values(base_lines[line], weights, shares[line], milestones)
-            copied = {**(line.copy_data()[0] if others else {}), "order_id": line.order_id.id}
-            same = {name: line._fields[name].convert_to_write(line[name], line) for name in SHARED_FIELDS}
             first_sequence, *other_sequences = sequences[line]
             line._write_past_guard({"milestone_source_id": line.id, "sequence": first_sequence, **first})
-            for values, sequence, share in zip(others, other_sequences, shares[line][1:], strict=True):
-                vals_list.append(
-                    {**copied, **values, **IDLE_VALUES, "milestone_source_id": line.id, "sequence": sequence}
-                )
-                amounts = line._get_share_amounts(share, values["product_uom_qty"])
-                known[line.id, values["billing_milestone_id"]] = {**same, **amounts}
+            if others:
+                copied = {**line.copy_data()[0], **IDLE_VALUES, "milestone_source_id": line.id}
+                vals_list += line._prepare_created_shares(copied, others, other_sequences)
+                known.update(line._get_known_values(others, shares[line][1:]))
         return self._create_shares(vals_list, known)
+
+    def _prepare_created_shares(self, copied, others, sequences):
+        """Return the complete values of the shares to create, with what is stored by quantity."""
+        self.ensure_one()
+        by_quantity, vals_list = {}, []
+        for values, sequence in zip(others, sequences, strict=True):
+            vals = {**copied, **values, "order_id": self.order_id.id, "sequence": sequence}
+            key = vals["product_uom_id"], vals["product_uom_qty"]
+            if key not in by_quantity:
+                by_quantity[key] = self._get_quantity_values(vals)
+            vals_list.append({**vals, **by_quantity[key]})
+        return vals_list
+
+    def _get_quantity_values(self, vals):
+        """Return what is stored of a line by its product, unit and quantity, as its own addon computes it."""
+        names = ("display_type", "product_id", "product_uom_id", "product_uom_qty", *IDLE_VALUES)
+        line = self.new({name: vals[name] for name in names if name in vals})
+        return {
+            name: line._fields[name].convert_to_write(line[name], line)
+            for name in QUANTITY_FIELDS
+            if name in line._fields
+        }
+
+    def _get_known_values(self, others, shares):
+        """Return by (divided line, milestone) what is computed of a share before it is created."""
+        self.ensure_one()
+        same = {name: self._fields[name].convert_to_write(self[name], self) for name in SHARED_FIELDS}
+        computed, known = {}, {}
+        for values, share in zip(others, shares, strict=True):
+            key = _get_share_key(share), values["product_uom_qty"]
+            if key not in computed:
+                computed[key] = {**same, **self._get_share_amounts(share, values["product_uom_qty"])}
+            known[self.id, values["billing_milestone_id"]] = computed[key]
+        return known
 
     def _create_shares(self, vals_list, known):
         lines = self.with_context(milestone_share_values=known, sale_no_log_for_new_lines=True).create(vals_list)
-        for name in IDLE_VALUES:
-            self.env.remove_to_compute(self._fields[name], lines)
+        for name in (*IDLE_VALUES, *QUANTITY_FIELDS):
+            if name in self._fields:
+                self.env.remove_to_compute(self._fields[name], lines)
         return lines.with_env(self.env)
 
     def _get_share_sequences(self, milestones):
@@ -278,21 +316,25 @@ class SaleOrderLine(models.Model):
             self.order_id._from_units(share["untaxed"][0] + sum(share[key][0] for key in included)) for share in shares
         ]
         prices = self._divide_quantity(weights, gross) or self._divide_price(weights, gross)
-        return [
-            {
-                **price,
-                "technical_price_unit": 0.0,  # no pricelist resets an agreed price
-                "billing_milestone_id": milestone.id,
-                "extra_tax_data": self._prepare_share_tax_data(
-                    base_line,
-                    share,
-                    quantity=price["product_uom_qty"],
-                    price_unit=price["price_unit"],
-                    discount=price["discount"],
-                ),
+        tax_data, result = {}, []
+        for price, share, milestone in zip(prices, shares, milestones, strict=True):
+            priced = {
+                "quantity": price["product_uom_qty"],
+                "price_unit": price["price_unit"],
+                "discount": price["discount"],
             }
-            for price, share, milestone in zip(prices, shares, milestones, strict=True)
-        ]
+            key = _get_share_key(share), *priced.values()
+            if key not in tax_data:
+                tax_data[key] = self._prepare_share_tax_data(base_line, share, **priced)
+            result.append(
+                {
+                    **price,
+                    "technical_price_unit": 0.0,  # no pricelist resets an agreed price
+                    "billing_milestone_id": milestone.id,
+                    "extra_tax_data": tax_data[key],
+                }
+            )
+        return result
 
     def _divide_quantity(self, weights, gross):
         """Return the values of shares with a part of the quantity each, or nothing when they are not whole."""

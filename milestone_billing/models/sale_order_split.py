@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 from odoo.tools import formatLang
 
 from ..tools.apportion import apportion, spread
+from .sale_milestone_plan import KnownTotals
 from .sale_order_line_split import IDLE_VALUES, ShareValues
 
 # Percentages are counted in these parts of a percent.
@@ -50,7 +51,23 @@ class SaleOrder(models.Model):
         self._arrange_milestone_lines()
         for name in ("amount_untaxed", "amount_tax", "amount_total"):  # the shares together are what was divided
             self.env.remove_to_compute(self._fields[name], self)
+        milestones._compute_known_totals(self._get_share_totals(milestones, lines, shares))
         return milestones
+
+    def _get_share_totals(self, milestones, lines, shares):
+        """Return the tax totals of the milestones that consist of shares of ``lines`` and nothing else."""
+        totals = KnownTotals()
+        for number, milestone in enumerate(milestones):
+            if len(milestone.order_line_ids) == len(lines):
+                parts = [shares[line][number] for line in lines]
+                untaxed = sum(part["untaxed"][0] for part in parts)
+                tax = sum(sign * part[key][0] for part in parts for key, sign in part["signs"])
+                totals[milestone.id] = {
+                    "base_amount_currency": self._from_units(untaxed),
+                    "tax_amount_currency": self._from_units(tax),
+                    "total_amount_currency": self._from_units(untaxed + tax),
+                }
+        return totals
 
     def _preview_milestone_split(self, percentages=None, lines=None, amounts=None):
         """Return what each share would amount to; nothing is written, and nothing checked.
@@ -90,7 +107,7 @@ class SaleOrder(models.Model):
         self.ensure_one()
         self._check_split_open()
         shares = self.order_line.filtered("milestone_source_id")
-        milestones = shares.billing_milestone_id
+        milestones = shares.billing_milestone_id.with_prefetch()  # together, when the shares are gone
         milestones._check_plan_open()
         sources = shares.milestone_source_id
         (shares - sources).unlink()
@@ -99,7 +116,9 @@ class SaleOrder(models.Model):
         noted._restore_split_values()
         self.order_line.filtered(lambda line: line._is_fixed_by_split())._release_split_amounts()
         if remove_milestones:
-            milestones.filtered(lambda milestone: not milestone.order_line_ids and not milestone.approval_ids).unlink()
+            filled = self.order_line.filtered(lambda line: not line.display_type).billing_milestone_id
+            kept = filled | milestones.approval_ids.milestone_id
+            (milestones - kept).unlink()
         for line, sequence in sequences.items():
             line._write_past_guard({"sequence": sequence})
         self._arrange_milestone_lines()
@@ -206,7 +225,9 @@ class SaleOrder(models.Model):
                 if field.precompute
             }
             known.update({(False, vals["billing_milestone_id"]): {**computed, **vals} for vals in vals_list})
-        return [{**vals, **IDLE_VALUES} for vals in vals_list], known
+            idle = {**IDLE_VALUES, **section._get_quantity_values(vals_list[0])}
+            vals_list = [{**vals, **idle} for vals in vals_list]
+        return vals_list, known
 
     def _keep_split_sources(self, lines, whole):
         """Note what is about to change on the lines; of all others, where they stand."""

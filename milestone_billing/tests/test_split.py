@@ -4,6 +4,7 @@ import random
 from odoo.fields import Command
 from odoo.tests import tagged
 
+from ..models.sale_order_line_split import IDLE_VALUES, QUANTITY_FIELDS, SHARED_FIELDS
 from ..tools.apportion import apportion, spread
 from .common import MilestoneCommon
 
@@ -80,9 +81,13 @@ class SplitCommon(MilestoneCommon):
         return {"display_type": "line_section", "name": name, "product_uom_qty": 0}
 
     def _read_lines(self, order):
+        return self._read(order.order_line, LINE_FIELDS)
+
+    def _read(self, records, names):
+        """Return what the database has."""
         self.env.flush_all()
         self.env.invalidate_all()
-        return order.order_line.read(LINE_FIELDS)
+        return records.read(names)
 
     def _priced(self, order):
         return order.order_line.filtered(lambda line: not line.display_type)
@@ -394,6 +399,59 @@ class TestSplit(SplitCommon):
             .create({"order_id": order.id, "milestone_source_id": line.id, **self._line(50.0)})
         )
         self.assertEqual(share.price_subtotal, 50.0)
+
+    def test_a_context_cannot_set_totals(self):
+        order = self._create_quotation()
+        milestone = self.env["sale.milestone"].create({"order_id": order.id, "name": "Only", "amount_untaxed": 100.0})
+        totals = ("base_amount_currency", "tax_amount_currency", "total_amount_currency")
+        forging = milestone.with_context(milestone_known_totals={milestone.id: dict.fromkeys(totals, 1.0)})
+        for name in AMOUNTS:
+            self.env.add_to_compute(milestone._fields[name], milestone)
+        forging._recompute_recordset(AMOUNTS)
+        self.assertEqual([milestone[name] for name in AMOUNTS], [100.0, 15.0, 115.0])
+
+    # -- thousands of shares ---------------------------------------------------------------------------
+
+    def test_what_shares_are_given_is_what_would_be_computed(self):
+        for method in ROUNDING_METHODS:
+            self.company.tax_calculation_rounding_method = method
+            order = self._create_quotation(
+                self._line(100.0, item=self.hours, product_uom_qty=40, discount=10.0),
+                self._line(33.335, self.tax_20_included + self.tax_15),
+                self._line(77.77, self.tax_reverse),
+                self._line(500.335, item=self.goods),
+            )
+            given = self.env["sale.milestone"].create([{"order_id": order.id, "name": name} for name in "ABC"])
+            whole = {order.order_line[-1]: given[1]}  # it has more than shares
+            order._split_into_milestones([25, 25, 50], given, whole=whole)
+            known = (*SHARED_FIELDS, *IDLE_VALUES, *QUANTITY_FIELDS)
+            names = [name for name in known if name in order.order_line._fields]
+            names += ["price_subtotal", "price_tax", "price_total", "price_reduce_taxexcl", "price_reduce_taxinc"]
+            before = self._read(order.order_line, names), self._read(given, AMOUNTS)
+            for records, fields in ((order.order_line, names), (given, AMOUNTS)):
+                for name in fields:
+                    self.env.add_to_compute(records._fields[name], records)
+            self.assertEqual((self._read(order.order_line, names), self._read(given, AMOUNTS)), before)
+
+    def test_queries_do_not_grow_with_the_plan(self):
+        self._count_queries(2)  # fills caches
+        few, many = self._count_queries(5), self._count_queries(25)
+        self.assertLess(many["division"], few["division"] + 5)
+        self.assertLess(many["undoing"], few["undoing"] + 5)
+
+    def _count_queries(self, count):
+        order, counts = self._create_quotation(self._line(), self._line(500.0)), {}
+        for name, method in (
+            ("division", lambda: order._split_into_milestones([100 / count] * count)),
+            ("undoing", order._undo_milestone_split),
+        ):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            start = self.env.cr.sql_log_count
+            method()
+            self.env.flush_all()
+            counts[name] = self.env.cr.sql_log_count - start
+        return counts
 
     # -- on paper --------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ class SaleMilestonePlannerSource(models.TransientModel):
     planner_id = fields.Many2one("sale.milestone.planner", required=True, ondelete="cascade")
     currency_id = fields.Many2one(related="planner_id.currency_id")
     sequence = fields.Integer()
-    order_line_id = fields.Many2one("sale.order.line", required=True, readonly=True, ondelete="cascade")
+    order_line_id = fields.Many2one("sale.order.line", required=True, readonly=True, index=True, ondelete="cascade")
     name = fields.Char(string="Description", readonly=True)
     can_divide = fields.Boolean(readonly=True)
     reason = fields.Char(string="Why Whole", readonly=True)
