@@ -261,7 +261,7 @@ def reconcile(env, order, invoice):
     if not lines or env.company.currency_id.compare_amounts(debit, credit):
         raise AssertionError("The ledger of the story does not balance.")
     milestone = invoice.billing_milestone_ids
-    say(f"{milestone._get_billing_statement()}; billing: {milestone.billing_state}.")
+    say(f"{milestone._get_billing_statements()[0]}; billing: {milestone.billing_state}.")
     remaining = order.sudo().amount_untaxed - sum(order.sudo().milestone_ids.mapped("amount_invoiced"))
     tell_fact(f"Still to be earned on {order.name}: {money(remaining, order).strip()}")
 

@@ -127,18 +127,18 @@ class AccountMove(models.Model):
             now = self.amount_residual - self._get_retention_withheld()
         if released and self.currency_id.compare_amounts(released, net) < 0:
             return self.env._(
-                "Retained %(amount)s, %(released)s of it released; due now %(due)s",
+                "Retained %(amount)s, %(released)s of it released; to pay without the rest: %(due)s",
                 amount=money(net),
                 released=money(released),
                 due=money(now),
             )
         if released:
             return self.env._(
-                "Retained %(amount)s, released and due on %(date)s; due now %(due)s",
+                "Retained %(amount)s, released and due on %(date)s; to pay in all: %(due)s",
                 amount=money(net),
                 date=format_date(self.env, max(days)) if days else "",
                 due=money(now),
             )
         return self.env._(
-            "Retained %(amount)s %(until)s, due now %(due)s", amount=money(net), until=until, due=money(now)
+            "Retained %(amount)s %(until)s; to pay without it: %(due)s", amount=money(net), until=until, due=money(now)
         )

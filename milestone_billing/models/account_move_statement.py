@@ -30,7 +30,9 @@ class AccountMove(models.Model):
     def _get_statement_values(self):
         """Return the statement of an invoice or credit note.
 
-        All of it stays as it is once the document is posted, whatever is billed and paid later.
+        Once the document is posted, what is billed, paid and released later does not change it. A document
+        that comes before it does: when it is posted later with an earlier accounting date, or is set back to
+        draft.
 
         :return: dict of ``invoice``, ``currency``, ``statements`` (per contract, see
             :meth:`sale.order._get_statement_values`), and for the whole document, in its currency, credit

@@ -68,8 +68,8 @@ class SaleMilestoneTemplate(models.Model):
             "The percentages of %(template)s sum to %(total)s %%, not to 100 %%: %(remainder)s %% %(direction)s. "
             "They divide what remains of the price after the fixed amounts.",
             template=self.name,
-            total=f"{self.percentage_total:.6g}",
-            remainder=f"{abs(self.percentage_missing):.6g}",
+            total=self.env["sale.order"]._format_percentage(self.percentage_total),
+            remainder=self.env["sale.order"]._format_percentage(abs(self.percentage_missing)),
             direction=self.env._("are missing") if self.percentage_missing > 0 else self.env._("are too much"),
         )
 

@@ -353,7 +353,7 @@ class SaleOrderLine(models.Model):
         copied = {**self.copy_data()[0], "order_id": self.order_id.id}
         billed, kept = self._prepare_shares_values(base_line, weights, shares, milestone + release)
         line = self.with_context(lang=self.order_id._get_lang())
-        share = self.order_id._format_percentage(round(100 * weights[1] / sum(weights), 2))
+        share = line.order_id._format_percentage(round(100 * weights[1] / sum(weights), 2))
         names = {"share": share, "milestone": milestone.name}
         suffix = "\n" + line.env._("less %(share)s %% retention", **names)
         kept["name"] = line.name + "\n" + line.env._("%(share)s %% retention of %(milestone)s", **names)

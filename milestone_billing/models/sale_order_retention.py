@@ -215,7 +215,10 @@ class SaleOrder(models.Model):
         self.ensure_one()
         if not self.milestone_ids or not self.milestone_retention_percentage:
             return []
-        percent = "{:g} %".format
+
+        def percent(percentage):
+            return f"{self._format_percentage(percentage)} %"
+
         base = dict(self._fields["milestone_retention_base"]._description_selection(self.env))
         terms = {
             "percentage": percent(self.milestone_retention_percentage),

@@ -2,6 +2,11 @@ from odoo import api, fields, models
 
 from .res_company_statement import STATEMENT_POLICIES
 
+# What a page of the PDF has room for, in lines of the table; the first one has address and title as well.
+FIRST_PAGE_LINES = 7
+PAGE_LINES = 16
+LETTERS_PER_LINE = 75
+
 
 class SaleOrder(models.Model):
     """Statement (progress billing certificate): what is billed of each milestone, before and with an invoice."""
@@ -109,6 +114,19 @@ class SaleOrder(models.Model):
             "due": column(lambda part: part["untaxed"] + part["tax"] - part["retained"]),
             "advance_remaining": round_(advance),
         }
+
+    @api.model
+    def _paginate_statement(self, rows):
+        """Return the rows of a statement in lists, one per page of its PDF."""
+        pages, room = [[]], FIRST_PAGE_LINES
+        for row in rows:
+            lines = 1 + len(row["milestone"].name) // LETTERS_PER_LINE
+            if pages[-1] and lines > room:
+                pages.append([])
+                room = PAGE_LINES
+            pages[-1].append(row)
+            room -= lines
+        return pages
 
     def _get_statement_moves(self, invoice):
         """Return the documents of the order that are posted before ``invoice``, or all posted ones."""

@@ -70,6 +70,14 @@ class SaleRetentionRelease(models.Model):
     def _unlink_never(self):
         raise UserError(self.env._("A release was announced to the client: cancel it instead of deleting it."))
 
+    def _is_overdue(self):
+        """Whether the day has passed on which the client was to pay, and something of the release is open."""
+        self.ensure_one()
+        return (
+            self.due_date < fields.Date.context_today(self)
+            and self.currency_id.compare_amounts(self.amount_owed, 0.0) > 0
+        )
+
     def action_cancel(self):
         """Take releases back, as far as nothing was paid on them.
 
@@ -144,7 +152,7 @@ class SaleRetentionRelease(models.Model):
         releases = self.search([("state", "=", "released"), ("due_date", "<", today)])
         releases = releases.filtered(
             lambda release: (
-                release.currency_id.compare_amounts(release.amount_owed, 0.0) > 0
+                release._is_overdue()
                 and (not release.announced_on or release.announced_on.date() < today - timedelta(days=1))
                 and (not release.reminded_on or release.reminded_on <= today - timedelta(days=REMINDER_DAYS))
             )

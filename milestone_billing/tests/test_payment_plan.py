@@ -137,6 +137,16 @@ class TestPaymentPlan(MilestoneCommon, HttpCase):
         self.assertIn("<script>alert(1)</script>", plan.text_content())
         self.assertFalse(plan.xpath(".//script|.//img"))
 
+    def test_the_advance_is_told_even_where_the_plan_is_not_shown(self):
+        self.order.write({"milestone_advance_type": "percentage", "milestone_advance_percentage": 12.5})
+        for display in ("none", "summary"):
+            self.order.milestone_plan_display = display
+            for page in (self._render(self.order), self._open_portal(self.order)):
+                [terms] = page.xpath("//*[@name='milestone_advance']")
+                self.assertIn("Advance of 12.5 % of the milestones", " ".join(terms.text_content().split()))
+        self.order.milestone_advance_type = "none"
+        self.assertFalse(self._render(self.order).xpath("//*[@name='milestone_advance']"))
+
     def test_the_cost_of_a_page_does_not_grow_with_the_plan(self):
         def count_queries(number, display):
             order = self._create_contract([10.0] * number, confirm=False, milestone_plan_display=display)

@@ -381,6 +381,7 @@ class TestPlanWizard(MilestoneCommon):
         order = self._create_contract([1000.0, 500.0], confirm=False).with_user(self.salesperson)
         form = self._open(order)
         self.assertEqual([row["whole_amount"] for row in form.line_ids._records], [1000.0, 500.0])
+        self.assertEqual((form.percentage_remainder, form.amount_remainder), (0.0, 0.0), "no share is missing")
         self._apply(form)
         self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [1000.0, 500.0])
         self._open(order).save().action_undo()

@@ -329,6 +329,14 @@ class TestRetention(RetentionCommon):
         self.assertIn(invoice.retention_statement.replace("\xa0", " "), " ".join(html.replace("\xa0", " ").split()))
         self.assertFalse(self._create_contract([100.0])._get_retention_sentences())
 
+    def test_percentages_of_the_terms_are_written_as_in_the_language_of_the_reader(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        order = self._create_retained([100.0], percentage=2.5, cap=1.25, reduced_percentage=0.3333, reduced_after=50.0)
+        for lang, texts in (("en_US", ("2.5 %", "1.25 %", "0.3333 %")), ("fr_FR", ("2,5 %", "1,25 %", "0,3333 %"))):
+            sentences = " ".join(order.with_context(lang=lang)._get_retention_sentences())
+            for text in (*texts, "50 %"):
+                self.assertIn(text, sentences)
+
     def test_senseless_terms_are_refused(self):
         order = (
             self._create_retained([100.0], confirm=False) if False else self._create_contract([100.0], confirm=False)

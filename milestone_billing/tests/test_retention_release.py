@@ -247,6 +247,7 @@ class TestRetentionRelease(RetentionCommon):
         self.assertTrue(release.announced_on)
         message = release.message_ids.filtered(lambda message: invoice.name in (message.body or ""))
         self.assertIn("Thank you for the good work", message.body)
+        self.assertIn("Please pay it by", message.body)
         self.assertEqual(message.partner_ids, self.client_company)
         count = len(release.message_ids)
         with freeze_time(self.today + timedelta(days=3)):
@@ -254,6 +255,9 @@ class TestRetentionRelease(RetentionCommon):
             self._run_cron()
         self.assertEqual(len(release.activity_ids), 1)
         self.assertGreater(len(release.message_ids), count)
+        reminder = release.message_ids.filtered(lambda message: "It was due on" in (message.body or ""))
+        self.assertNotIn("Please pay it by", reminder.body)
+        self.assertIn("overdue retention", reminder.subject)
         count = len(release.message_ids)
         with freeze_time(self.today + timedelta(days=5)):
             self._run_cron()

@@ -1,8 +1,13 @@
+from datetime import timedelta
 from unittest.mock import patch
+
+from lxml import html
 
 from odoo.exceptions import AccessError
 from odoo.fields import Command
 from odoo.tests import HttpCase, tagged
+
+from odoo.addons.milestone_billing.models.sale_order_statement import FIRST_PAGE_LINES, LETTERS_PER_LINE, PAGE_LINES
 
 from .retention_common import RetentionCommon
 
@@ -73,6 +78,19 @@ class TestStatement(StatementCommon):
         self._credit(first)
         self.env.invalidate_all()
         self.assertEqual(first._get_statement_values(), before)
+
+    def test_what_is_posted_later_with_an_earlier_date_comes_before(self):
+        order = self._create_contract([1000.0, 500.0], milestone_invoice_policy="draft")
+        first = self._bill(order.milestone_ids[0])
+        first.action_post()
+        second = self._bill(order.milestone_ids[1]) - first
+        self.assertEqual(self._read(order, first, "previous"), [0.0, 0.0])
+        second.invoice_date = first.invoice_date - timedelta(days=1)
+        second.action_post()
+        self.assertEqual(self._read(order, first, "previous"), [0.0, 500.0])
+        self.assertEqual(self._read(order, second, "previous"), [0.0, 0.0])
+        second.button_draft()
+        self.assertEqual(self._read(order, first, "previous"), [0.0, 0.0])
 
     def test_credit_and_billing_again(self):
         order = self._create_retained([1000.01, 500.0])
@@ -199,12 +217,47 @@ class TestStatement(StatementCommon):
         order = self._create_retained([1000.0] * 3)
         invoice = self._bill(order.milestone_ids[0])
         Report = self.env["ir.actions.report"]
-        html = Report._render_qweb_html("milestone_billing.report_statement", invoice.ids)[0].decode()
-        self.assertIn(invoice.name, html)
-        self.assertIn("Previously Billed", html)
-        html = Report._render_qweb_html("milestone_billing.report_order_statement", order.ids)[0].decode()
-        self.assertIn("Milestone 3", html)
-        self.assertNotIn("Previously Billed", html)
+        page = Report._render_qweb_html("milestone_billing.report_statement", invoice.ids)[0].decode()
+        self.assertIn(invoice.name, page)
+        self.assertIn("Previously Billed", page)
+        self.assertIn("This Invoice", page)
+        self.assertIn("Payable after retention", page)
+        page = Report._render_qweb_html("milestone_billing.report_order_statement", order.ids)[0].decode()
+        self.assertIn("Milestone 3", page)
+        self.assertNotIn("Previously Billed", page)
+        credit = self._credit(invoice)
+        page = Report._render_qweb_html("milestone_billing.report_statement", credit.ids)[0].decode()
+        self.assertIn("This Credit Note", page)
+        self.assertNotIn("This Invoice", page)
+
+    # -- the pages of the PDF ----------------------------------------------------------------------------
+
+    def _print_tables(self, order):
+        report = "milestone_billing.report_order_statement"
+        content = self.env["ir.actions.report"]._render_qweb_html(report, order.ids)[0]
+        return html.fromstring(content).xpath("//table[contains(@class, 'o_milestone_statement_table')]")
+
+    def test_each_page_of_a_long_statement_has_a_head(self):
+        number = FIRST_PAGE_LINES + PAGE_LINES + 1
+        tables = self._print_tables(self._create_contract([10.0] * number))
+        self.assertEqual([len(table.xpath("./thead")) for table in tables], [1, 1, 1])
+        for table in tables:
+            self.assertIn("page-break-inside: avoid", table.get("style"))
+        rows = [table.xpath("./tbody/tr/td[1]") for table in tables]
+        self.assertEqual([len(page) for page in rows], [FIRST_PAGE_LINES, PAGE_LINES, 2], "the sums come last")
+        numbers = [cell.text_content().strip() for page in rows for cell in page]
+        self.assertEqual(numbers, [*(str(row) for row in range(1, number + 1)), ""])
+
+    def test_a_short_statement_is_one_table(self):
+        [table] = self._print_tables(self._create_contract([10.0] * FIRST_PAGE_LINES))
+        self.assertEqual(len(table.xpath("./tbody/tr")), FIRST_PAGE_LINES + 1)
+
+    def test_long_names_take_more_room_on_a_page(self):
+        long = "x" * 2 * LETTERS_PER_LINE
+        order = self._create_contract([{"name": long, "amount_untaxed": 10.0}] * FIRST_PAGE_LINES)
+        self.assertEqual(len(self._print_tables(order)[0].xpath("./tbody/tr")), FIRST_PAGE_LINES // 3)
+        endless = self._create_contract([{"name": "x" * LETTERS_PER_LINE * 40, "amount_untaxed": 10.0}])
+        self.assertEqual(len(self._print_tables(endless)), 1, "a row that fits on no page is not put off for ever")
 
 
 @tagged("post_install", "-at_install")
@@ -247,6 +300,12 @@ class TestStatementPortal(StatementCommon, HttpCase):
             self.assertEqual(response.status_code, 200)
             self.assertIn("o_milestone_statement", response.text)
             self.assertIn("no-store", response.headers["Cache-Control"])
+
+    def test_the_page_shows_one_table_however_long_it_is(self):
+        order = self._create_contract([10.0] * (FIRST_PAGE_LINES + PAGE_LINES))
+        page = self.url_open(f"/my/orders/{order.id}/statement?access_token={order._portal_ensure_token()}")
+        [table] = html.fromstring(page.content).xpath("//table[contains(@class, 'o_milestone_statement_table')]")
+        self.assertEqual(len(table.xpath("./tbody/tr")), FIRST_PAGE_LINES + PAGE_LINES + 1)
 
     def test_a_login_of_the_client_opens_it_and_no_other(self):
         self.authenticate("stm_client", "stm_client")

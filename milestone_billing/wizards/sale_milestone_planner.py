@@ -121,7 +121,9 @@ class SaleMilestonePlanner(models.TransientModel):
                 planner.percentage_remainder = to_divide and planner.amount_remainder / to_divide * 100
             else:
                 remainder = milestone_schedule.get_remainder(planner.line_ids.mapped("percentage"))
-                planner.percentage_remainder = remainder if to_divide or planner.line_ids else 0.0
+                # nothing is left to share out when all lines are put under milestones whole
+                needs_shares = to_divide or (planner.line_ids and not whole)
+                planner.percentage_remainder = remainder if needs_shares else 0.0
                 planner.amount_remainder = currency.round(to_divide * remainder / 100)
             planner.amount_total = sum(planner.line_ids.mapped("amount_total"))
 

@@ -123,7 +123,7 @@ class SaleMilestonePlanner(models.TransientModel):
     def _get_remainder_problem(self):
         if self.split_by == "percentage":
             remainder = milestone_schedule.get_remainder(self.line_ids.mapped("percentage"))
-            text = f"{abs(remainder):.6g} %"
+            text = f"{self.order_id._format_percentage(abs(remainder))} %"
         else:
             remainder = self.currency_id.round(self.amount_to_divide - sum(self.line_ids.mapped("amount")))
             text = self.currency_id.format(abs(remainder))
