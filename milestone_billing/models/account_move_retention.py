@@ -115,8 +115,11 @@ class AccountMove(models.Model):
                 continue
             whole = currency.compare_amounts(part, available) == 0
             balance = term["balance"] if whole else company_currency.round(term["balance"] * part / available)
+            rest = 0.0 if whole else company_currency.round(term["balance"] - balance)
+            if company_currency.is_zero(balance) or (not whole and company_currency.is_zero(rest)):
+                continue  # no payment could settle an item that is worth nothing in the company's currency
             term["amount_currency"] = 0.0 if whole else currency.round(available - part)
-            term["balance"] = 0.0 if whole else company_currency.round(term["balance"] - balance)
+            term["balance"] = rest
             taken_currency += part
             taken_balance += balance
             left = currency.round(left - abs(part))
@@ -172,7 +175,9 @@ class AccountMove(models.Model):
         """Return what the document retains of ``order``, or gives back as a credit note."""
         if self.move_type == "out_refund":
             original = self.reversed_entry_id.sudo()
-            if order in original.line_ids.retention_order_id or original._get_retention_bases().get(order):
+            if original and (
+                order in original.line_ids.retention_order_id or original._get_retention_bases().get(order)
+            ):
                 return self._get_retention_given_back(order, base, original)
             billed, retained = self._get_retention_to_date(order)
             return order.currency_id.round(max(retained - order._get_retention_target(billed - base), 0.0))

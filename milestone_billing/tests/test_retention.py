@@ -284,6 +284,18 @@ class TestRetention(RetentionCommon):
                 self.assertAlmostEqual(order.retention_retained, expected, delta=rounding)
                 self.assertListIsLedger(order)
 
+    def test_what_is_worth_nothing_in_the_own_currency_is_not_retained(self):
+        """No payment could settle such an item: the next invoice retains it."""
+        currency = self._create_currency("XRW", 0.01, {"2026-01-01": 8.0})
+        order = self._create_retained([0.30, 8.00], currency=currency)
+        first = self._bill(order.milestone_ids[0])
+        self.assertEqual(first.retention_amount, 0.0)
+        self._pay(first)
+        self.assertEqual(first.payment_state, "paid")
+        second = self._bill(order.milestone_ids[1])
+        self.assertMoney(currency, second.retention_amount, 0.83)
+        self.assertListIsLedger(order)
+
     # -- terms of the contract -----------------------------------------------------------------------
 
     def test_terms_start_as_the_company_has_them(self):
@@ -454,6 +466,15 @@ class TestRetention(RetentionCommon):
         other = self.env["account.move.line"].search(check.action_open_difference()["domain"])
         self.assertEqual(other.credit, 100.0)
         self.assertEqual(other.payment_id, retained)
+
+    def test_a_credit_note_of_no_invoice_gives_back_what_is_too_much(self):
+        order = self._create_retained([1000.0])
+        credit_note = self._credit(self._bill(order.milestone_ids), post=False)
+        credit_note.reversed_entry_id = False
+        credit_note.invoice_line_ids.filtered("product_id").price_unit = 400.0
+        self.assertEqual(credit_note.retention_amount, 40.0)
+        credit_note.action_post()
+        self.assertEqual(order.retention_retained, 60.0)
 
     def test_orders_without_retention_are_left_alone(self):
         order = self._create_contract([1000.0])
