@@ -29,6 +29,8 @@ class AccountMove(models.Model):
         return posted
 
     def button_draft(self):
+        if not self:  # Odoo calls it for the exchange entries of every journal item, mostly of none
+            return super().button_draft()
         self.filtered(lambda move: move.state == "cancel")._check_milestones_free()
         result = super().button_draft()
         self._check_milestones_within_plan()
@@ -50,6 +52,8 @@ class AccountMove(models.Model):
     def _check_milestones_free(self):
         """:raises UserError: for cancelled invoices whose milestones were billed again, or are not approved any more"""
         lines = self.sudo().line_ids.filtered("milestone_billing_key")
+        if not lines:
+            return
         for milestone in lines.billing_milestone_id:
             if milestone.state != "approved":
                 raise UserError(

@@ -38,6 +38,8 @@ class AccountMove(models.Model):
 
     def _settle_advances(self):
         advances = self._get_advances()
+        if not advances:
+            return
         advances._lock_advances()
         advances._check_advance_balance()
         for move in self.filtered(lambda move: move.state == "posted"):
