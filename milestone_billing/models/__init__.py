@@ -42,6 +42,7 @@ from . import sale_order_advance_queue
 from . import sale_order_advance_recovery
 from . import sale_order_line_advance
 from . import sale_order_split
+from . import sale_order_line_divisible
 from . import sale_order_line_split
 from . import account_tax
 from . import sale_order_retention

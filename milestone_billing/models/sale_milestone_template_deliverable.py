@@ -1,4 +1,19 @@
 from odoo import fields, models
+from odoo.fields import Command
+
+
+def prepare_deliverable_commands(deliverables):
+    """Return the commands that make the same deliverables, from a template to a milestone or the other way."""
+    return [
+        Command.create(
+            {
+                "sequence": deliverable.sequence,
+                "name": deliverable.name,
+                "acceptance_criteria": deliverable.acceptance_criteria,
+            }
+        )
+        for deliverable in deliverables
+    ]
 
 
 class SaleMilestoneTemplateDeliverable(models.Model):

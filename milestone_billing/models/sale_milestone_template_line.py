@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.fields import Command
+
+from .sale_milestone_template_deliverable import prepare_deliverable_commands
 
 
 class SaleMilestoneTemplateLine(models.Model):
@@ -102,14 +103,5 @@ class SaleMilestoneTemplateLine(models.Model):
         self.ensure_one()
         return {
             "description": self.description,
-            "deliverable_ids": [
-                Command.create(
-                    {
-                        "sequence": deliverable.sequence,
-                        "name": deliverable.name,
-                        "acceptance_criteria": deliverable.acceptance_criteria,
-                    }
-                )
-                for deliverable in self.deliverable_ids
-            ],
+            "deliverable_ids": prepare_deliverable_commands(self.deliverable_ids),
         }

@@ -7,6 +7,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Command
 
 from ..tools import milestone_schedule
+from .sale_milestone_template_deliverable import prepare_deliverable_commands
 
 # looked at behind the last date of a plan for the next working day
 DAYS_AHEAD = 31
@@ -299,16 +300,7 @@ class SaleMilestone(models.Model):
         return {
             "name": self.name,
             "description": self.description,
-            "deliverable_ids": [
-                Command.create(
-                    {
-                        "sequence": deliverable.sequence,
-                        "name": deliverable.name,
-                        "acceptance_criteria": deliverable.acceptance_criteria,
-                    }
-                )
-                for deliverable in self.deliverable_ids
-            ],
+            "deliverable_ids": prepare_deliverable_commands(self.deliverable_ids),
         }
 
 
