@@ -3,6 +3,11 @@ from odoo.exceptions import UserError
 
 
 class AccountMove(models.Model):
+    """Documents of milestones keep within their plan, whoever handles them.
+
+    Guards look in superuser mode: they must see every document and milestone, and give nothing away.
+    """
+
     _inherit = "account.move"
 
     billing_milestone_ids = fields.Many2many(

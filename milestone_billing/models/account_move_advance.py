@@ -4,7 +4,11 @@ from odoo.fields import Command
 
 
 class AccountMove(models.Model):
-    """An advance is recovered as far as it was invoiced, and no further."""
+    """An advance is recovered as far as it was invoiced, and no further.
+
+    That is looked up, and exchange differences are booked, in superuser mode: it follows from what
+    somebody may post, who need not read all documents of the order.
+    """
 
     _inherit = "account.move"
 

@@ -2,7 +2,10 @@ from odoo import api, fields, models
 
 
 class AccountMove(models.Model):
-    """Whoever bills an order with a cap, and however: it is checked when the invoice is posted."""
+    """Whoever bills an order with a cap, and however: it is checked when the invoice is posted.
+
+    The check looks in superuser mode: who posts need not read the order and its other invoices.
+    """
 
     _inherit = "account.move"
 

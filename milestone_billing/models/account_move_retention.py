@@ -10,7 +10,8 @@ class AccountMove(models.Model):
 
     Totals and taxes stay as they are. The receivable is split into the trade terms and one term per
     contract on the retention account. Those journal items are the only record of what is retained:
-    they follow the formula while the invoice is a draft, and rest once it is posted.
+    they follow the formula while the invoice is a draft, and rest once it is posted. What is billed to
+    date is read in superuser mode: the formula needs all documents, also those that the user may not read.
     """
 
     _inherit = "account.move"

@@ -5,7 +5,10 @@ from .sale_order_retention import UNRELEASED
 
 
 class AccountMove(models.Model):
-    """What is asked for of an invoice with a retention, and how the invoice says so."""
+    """What is asked for of an invoice with a retention, and how the invoice says so.
+
+    Clients read it too, on invoices that are theirs: journal items are read in superuser mode.
+    """
 
     _inherit = "account.move"
 
