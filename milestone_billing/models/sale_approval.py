@@ -42,6 +42,9 @@ class SaleApproval(models.Model):
     _rec_name = "snapshot_hash"
 
     milestone_id = fields.Many2one("sale.milestone", index=True, ondelete="restrict", readonly=True)
+    change_request_id = fields.Many2one(
+        "sale.change.request", index="btree_not_null", ondelete="restrict", readonly=True
+    )
     order_id = fields.Many2one("sale.order", compute="_compute_order_id", store=True, index=True)
     company_id = fields.Many2one(related="order_id.company_id", store=True)
     kind = fields.Selection(
@@ -62,6 +65,7 @@ class SaleApproval(models.Model):
             ("pending", "Waiting"),
             ("approved", "Approved"),
             ("changes_requested", "Changes Requested"),
+            ("rejected", "Rejected"),
             ("withdrawn", "Withdrawn"),
             ("superseded", "Replaced by a New Version"),
             ("reverted", "Approval Reversed"),
@@ -99,14 +103,20 @@ class SaleApproval(models.Model):
     recipient_ids = fields.One2many("sale.approval.recipient", "approval_id", string="Asked", readonly=True)
 
     _one_subject = models.Constraint(
-        "CHECK(num_nonnulls(milestone_id) = 1)", "An approval belongs to exactly one document."
+        "CHECK(num_nonnulls(milestone_id, change_request_id) = 1)", "An approval belongs to exactly one document."
     )
     _one_pending = models.UniqueIndex(
         "(milestone_id) WHERE decision = 'pending'", "A milestone waits for one decision at a time."
     )
     _one_round = models.UniqueIndex("(milestone_id, kind, round)", "Each round of a milestone is reviewed once.")
+    _one_pending_change = models.UniqueIndex(
+        "(change_request_id) WHERE decision = 'pending'", "A change request waits for one decision at a time."
+    )
+    _one_round_of_change = models.UniqueIndex(
+        "(change_request_id, kind, round)", "Each round of a change request is reviewed once."
+    )
 
-    @api.depends("milestone_id.order_id")
+    @api.depends("milestone_id.order_id", "change_request_id.order_id")
     def _compute_order_id(self):
         for approval in self:
             approval.order_id = approval._get_subject().order_id
@@ -181,7 +191,7 @@ class SaleApproval(models.Model):
 
     def _get_subject(self):
         self.ensure_one()
-        return self.milestone_id
+        return self.milestone_id or self.change_request_id
 
     def _is_satisfied(self, policy):
         """Whether the policy is met by the decisions of the recipients so far; any approver suffices.
@@ -220,8 +230,8 @@ class SaleApproval(models.Model):
     def _get_team_users(self):
         """Return who is told about the client's decision: salesperson and project manager."""
         self.ensure_one()
-        milestone = self._get_subject()
-        users = milestone.user_id | milestone._get_project_manager()
+        subject = self._get_subject()
+        users = subject.user_id | subject._get_project_manager()
         return users.filtered(lambda user: user.active and user.partner_id.email)
 
     @api.model

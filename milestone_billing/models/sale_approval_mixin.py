@@ -36,6 +36,8 @@ class SaleApprovalMixin(models.AbstractModel):
     _description = "Approval by Review Rounds"
 
     _approval_subject_field = None
+    _approval_open_states = ("in_progress", "changes_requested")  # from which it can be submitted
+    _approval_working_state = "in_progress"  # to which a review that is taken back returns
 
     approval_id = fields.Many2one(
         "sale.approval",
@@ -79,13 +81,8 @@ class SaleApprovalMixin(models.AbstractModel):
         self._check_can_deliver()
         self.lock_for_update(allow_referencing=True)
         for subject in self:
-            if subject.state not in ("in_progress", "changes_requested"):
-                raise UserError(
-                    self.env._(
-                        "%(subject)s cannot be presented for review in its present state. Start the work first.",
-                        subject=subject.display_name,
-                    )
-                )
+            if subject.state not in subject._approval_open_states:
+                raise UserError(subject._get_closed_message())
             subject._check_can_submit()
         for subject in self:
             subject._open_round(subject.approval_round + 1)
@@ -102,7 +99,7 @@ class SaleApprovalMixin(models.AbstractModel):
             subject._check_pending(self.env._("%(subject)s is not under review.", subject=subject.display_name))
         for subject in self:
             subject._close_round("withdrawn", {"method": "internal"})
-            subject._set_review_state("in_progress")
+            subject._set_review_state(subject._approval_working_state)
             subject._post_review_note(
                 self.env._("Withdrawn from review (round %(round)s).", round=subject.approval_round)
             )
@@ -211,6 +208,14 @@ class SaleApprovalMixin(models.AbstractModel):
         self._close_round("changes_requested", evidence)
         self._on_changes_requested(evidence["comment"], evidence.get("partner"))
         return approval
+
+    def _get_closed_message(self):
+        """Return why it cannot be submitted in its present state."""
+        self.ensure_one()
+        return self.env._(
+            "%(subject)s cannot be presented for review in its present state. Start the work first.",
+            subject=self.display_name,
+        )
 
     def _open_reason_dialog(self, purpose):
         self.ensure_one()

@@ -40,7 +40,7 @@ class SaleApprovalRecipient(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):  # pylint: disable=method-required-super
-        raise AccessError(self.env._("Links are made by submitting a milestone."))
+        raise AccessError(self.env._("Links are made by presenting something for approval."))
 
     def write(self, vals):  # pylint: disable=method-required-super
         raise AccessError(self.env._("Links are kept as they were sent. Revoke or resend them instead."))
@@ -81,7 +81,7 @@ class SaleApprovalRecipient(models.Model):
         self._write_protected({"expires_on": fields.Datetime.add(fields.Datetime.now(), days=days)})
 
     def _check_manage(self):
-        """Whoever may deliver the milestone manages its links."""
+        """Whoever may present the document manages its links."""
         self.check_access("read")
         for recipient in self:
             recipient.approval_id._get_subject().with_env(self.env)._check_can_deliver()
@@ -167,7 +167,9 @@ class SaleApprovalRecipient(models.Model):
 
     def _send_invitation(self):
         """Queue one mail per recipient, in the recipient's language; they leave after the commit."""
-        self.env["sale.approval"]._queue_mails("milestone_billing.mail_template_milestone_submitted", self)
+        for approval, recipients in self.grouped("approval_id").items():
+            template = approval._get_subject()._get_mail_template("submitted")
+            approval._queue_mails(template, recipients)
         self._write_protected({"sent_on": fields.Datetime.now()})
 
     def _request_new_link(self):
@@ -187,7 +189,8 @@ class SaleApprovalRecipient(models.Model):
             if not recipient._is_live():
                 recipient._write_protected({"link_version": recipient.link_version + 1})
                 recipient._renew_term()
-            self.env["sale.approval"]._queue_mails("milestone_billing.mail_template_milestone_new_link", recipient)
+            subject = recipient.approval_id._get_subject()
+            recipient.approval_id._queue_mails(subject._get_mail_template("new_link"), recipient)
             recipient._write_protected({"sent_on": now})
         else:
             recipient._report_link_request()

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from .agreed_change import AgreedChange
+
 MILESTONE_STATES = [
     ("draft", "Planned"),
     ("in_progress", "In Progress"),
@@ -25,7 +27,7 @@ AMOUNT_GROUPS = (
     "project.group_project_manager,milestone_billing.group_internal_reviewer"
 )
 # Part of the signed contract; deliverables and scope are detailed while the work goes on.
-CONTRACT_FIELDS = frozenset({"name", "contract_date", "predecessor_ids"})
+CONTRACT_FIELDS = frozenset({"name", "contract_date", "predecessor_ids", "approver_ids", "review_days"})
 # What the client is asked to approve: it rests while a review is open.
 SCOPE_FIELDS = frozenset(
     {"name", "description", "contract_date", "predecessor_ids", "order_id", "deliverable_ids", "order_line_ids"}
@@ -41,13 +43,7 @@ class SaleMilestone(models.Model):
 
     _name = "sale.milestone"
     _description = "Billing Milestone"
-    _inherit = [
-        "sale.milestone.protected.mixin",
-        "sale.approval.mixin",
-        "portal.mixin",
-        "mail.thread",
-        "mail.activity.mixin",
-    ]
+    _inherit = ["sale.milestone.protected.mixin", "sale.approval.mixin"]
     _order = "order_id, sequence, id"  # newest orders first: they sort themselves
     _check_company_auto = True
     _mail_post_access = "read"
@@ -263,12 +259,14 @@ class SaleMilestone(models.Model):
 
     def _check_plan_open(self):
         """:raises UserError: when a milestone is agreed, by the confirmed order or by its own approval"""
+        if AgreedChange.is_under_way(self.env):
+            return
         for milestone in self:
             if milestone._is_agreed():
                 raise UserError(
                     self.env._(
                         "The milestone plan of %(order)s is agreed with the client and cannot be changed by one side. "
-                        "Agree on a change with the client and put it on an order of its own.",
+                        "Raise a change request: it is applied when both sides approve it.",
                         order=milestone.order_id.name,
                     )
                 )

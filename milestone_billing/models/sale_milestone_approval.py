@@ -12,6 +12,7 @@ class SaleMilestone(models.Model):
     _inherit = "sale.milestone"
 
     _approval_subject_field = "milestone_id"
+    _approval_mail_prefix = "milestone"
 
     approval_ids = fields.One2many("sale.approval", "milestone_id", string="Reviews", readonly=True, copy=False)
     approved_on = fields.Datetime(readonly=True, copy=False, tracking=True)
@@ -142,6 +143,7 @@ class SaleMilestone(models.Model):
                 author_id=approval.decided_by.id,
                 subtype_xmlid="milestone_billing.mt_milestone_approved",
             )
+            milestone._send_approval_mails(approval)
 
     def _get_approval_note(self, approval):
         if approval.method == "on_behalf":

@@ -124,6 +124,11 @@ class SaleMilestone(models.Model):
     def _get_posted_invoice_lines(self):
         return self._get_live_invoice_lines().filtered(lambda line: line.parent_state == "posted")
 
+    def _get_billable_amount(self):
+        """Return the most that documents may bill of the milestone, untaxed."""
+        self.ensure_one()
+        return self.amount_untaxed
+
     def _check_billed_within_plan(self):
         """:raises UserError: when a milestone is billed beyond its plan, or more of it is credited than was billed"""
         for milestone in self:
@@ -137,12 +142,13 @@ class SaleMilestone(models.Model):
                 )
             posted = lines.filtered(lambda line: line.parent_state == "posted")._get_billed_amount()
             drafts = lines.filtered(lambda line: line.parent_state == "draft" and line._is_milestone_bill())
-            if currency.compare_amounts(posted + drafts._get_billed_amount(), milestone.amount_untaxed) > 0:
+            billable = milestone._get_billable_amount()
+            if currency.compare_amounts(posted + drafts._get_billed_amount(), billable) > 0:
                 raise UserError(
                     self.env._(
                         "%(milestone)s would be billed beyond the agreed %(amount)s.",
                         milestone=milestone.display_name,
-                        amount=currency.format(milestone.amount_untaxed),
+                        amount=currency.format(billable),
                     )
                 )
             if currency.compare_amounts(posted, 0.0) < 0:

@@ -4,6 +4,8 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import plaintext2html
 
+from .agreed_change import AgreedChange
+
 
 class SaleMilestoneDeliverable(models.Model):
     """A work product that the client accepts, with the criteria it has to meet."""
@@ -77,9 +79,14 @@ class SaleMilestoneDeliverable(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_reviewed(self):
         self.milestone_id._check_scope_free()
+        if AgreedChange.is_under_way(self.env):
+            return
         if self.milestone_id.filtered(lambda milestone: milestone.order_state == "sale"):
             raise UserError(
-                self.env._("Deliverables of a confirmed order are agreed with the client and cannot be deleted.")
+                self.env._(
+                    "Deliverables of a confirmed order are agreed with the client and cannot be deleted. "
+                    "Raise a change request."
+                )
             )
 
     def _check_same_order(self, milestone_id):

@@ -172,7 +172,7 @@ class SaleOrder(models.Model):
                 raise UserError(
                     self.env._(
                         "%(order)s is agreed with the client: %(fields)s cannot change any more. "
-                        "Agree on a change with the client and put it on an order of its own.",
+                        "Raise a change request, or agree on a new contract.",
                         order=order.name,
                         fields=labels,
                     )
@@ -333,7 +333,9 @@ class SaleOrder(models.Model):
     def _link_project_milestones(self):
         """Link each milestone to a project milestone, in the order's project, with tasks."""
         for order in self.sudo():
-            milestones = order.milestone_ids.filtered(lambda milestone: not milestone.project_milestone_id)
+            milestones = order.milestone_ids.filtered(
+                lambda milestone: not milestone.project_milestone_id and milestone.state != "cancelled"
+            )
             by_project = milestones.grouped(lambda milestone, order=order: order._get_milestone_project(milestone))
             for project, project_milestones in by_project.items():
                 if project:

@@ -109,7 +109,7 @@ class SaleOrder(models.Model):
                 raise UserError(
                     self.env._(
                         "The cap of %(order)s is agreed with the client and cannot be changed by one side. "
-                        "Agree on a change with the client and put it on an order of its own.",
+                        "Agree on a new contract with the client for what exceeds it.",
                         order=order.name,
                     )
                 )
@@ -213,7 +213,7 @@ class SaleOrder(models.Model):
         return self.env._(
             "%(order)s is not to exceed %(cap)s, untaxed. Billed before: %(before)s. This invoice: %(this)s. "
             "What is left: %(left)s.\n"
-            "Bill at most what is left, or agree with the client on more and put it on an order of its own.",
+            "Bill at most what is left, or agree with the client on a new contract for the rest.",
             order=self.name,
             cap=currency.format(cap),
             before=currency.format(before),

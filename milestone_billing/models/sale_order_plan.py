@@ -116,7 +116,7 @@ class SaleOrder(models.Model):
         if self.state not in ("draft", "sent"):
             return self.env._(
                 "%(order)s is confirmed: its milestone plan is agreed with the client. "
-                "Agree on a change with the client and put it on an order of its own.",
+                "Raise a change request: it is applied when both sides approve it.",
                 order=self.name,
             )
         return False

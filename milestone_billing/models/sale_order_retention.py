@@ -169,7 +169,7 @@ class SaleOrder(models.Model):
                 raise UserError(
                     self.env._(
                         "%(order)s is agreed with the client: %(fields)s cannot change any more. "
-                        "Agree on a change with the client and put it on an order of its own.",
+                        "Raise a change request, or agree on a new contract.",
                         order=order.name,
                         fields=", ".join(sorted(order._fields[name]._description_string(self.env) for name in changed)),
                     )
@@ -276,10 +276,13 @@ class SaleOrder(models.Model):
         name = "amount_total" if self.milestone_retention_base == "total" else "amount_untaxed"
         return sum(milestones.mapped(name))
 
-    def _get_retention_target(self, billed):
-        """Return what is retained in all when ``billed`` is billed to date, on the base of the retention."""
+    def _get_retention_target(self, billed, contract=None):
+        """Return what is retained in all when ``billed`` is billed to date, on the base of the retention.
+
+        :param float contract: contract sum on that base; by default that of the order as it is
+        """
         self.ensure_one()
-        contract = self._get_retention_contract()
+        contract = self._get_retention_contract() if contract is None else contract
         at_full_rate, reduced = billed, 0.0
         if self.milestone_retention_reduced_after:
             threshold = contract * self.milestone_retention_reduced_after / 100.0

@@ -42,6 +42,9 @@ class TaxedAmount(dict):
     def minus(self, other):
         return self.plus(other, -1)
 
+    def negated(self):
+        return TaxedAmount({key: -value for key, value in self.items()})
+
     def rounded(self, currency):
         return TaxedAmount({key: currency.round(value) for key, value in self.items()})
 

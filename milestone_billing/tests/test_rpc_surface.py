@@ -27,6 +27,20 @@ ALLOWED = {
         "action_view_order",
         "action_view_tasks",
         "action_open_plan",
+        "action_view_change_requests",
+    },
+    "sale.change.request": {
+        "action_submit",
+        "action_withdraw",
+        "action_internal_approve",
+        "action_internal_reject",
+        "action_approve_on_behalf",
+        "action_verify_evidence",
+        "action_cancel",
+        "action_reject",
+        "action_start_at_risk",
+        "action_refresh_base",
+        "action_view_order",
     },
     "sale.approval.recipient": {"action_revoke", "action_resend"},
     "sale.approval.on.behalf": {"action_confirm"},
@@ -42,6 +56,7 @@ ALLOWED = {
         "action_save_milestone_template",
         "action_release_retention",
         "action_view_retention",
+        "action_view_change_requests",
     },
     "sale.milestone.planner": {"action_apply", "action_undo"},
     "sale.milestone.template.line": {"action_open_details"},
@@ -137,7 +152,13 @@ class TestRpcSurface(HttpCase):
 
     @mute_logger("odoo.http", "odoo.addons.base.models.ir_model", "odoo.addons.base.models.ir_rule")
     def test_outsiders_change_nothing_over_json2(self):
-        harmless = {"action_open_plan", "action_view_invoices", "action_view_order", "action_view_tasks"}
+        harmless = {
+            "action_open_plan",
+            "action_view_invoices",
+            "action_view_order",
+            "action_view_tasks",
+            "action_view_change_requests",
+        }
         for group in ("base.group_portal", "base.group_user"):
             key = self._make_key(group)
             for method in sorted(ALLOWED["sale.milestone"] - harmless):

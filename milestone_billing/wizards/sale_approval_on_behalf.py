@@ -8,8 +8,9 @@ class SaleApprovalOnBehalf(models.TransientModel):
     _name = "sale.approval.on.behalf"
     _description = "Approval on Behalf of the Client"
 
-    milestone_id = fields.Many2one("sale.milestone", required=True, readonly=True)
-    commercial_partner_id = fields.Many2one(related="milestone_id.partner_id.commercial_partner_id")
+    milestone_id = fields.Many2one("sale.milestone", readonly=True)
+    change_request_id = fields.Many2one("sale.change.request", readonly=True)
+    commercial_partner_id = fields.Many2one("res.partner", compute="_compute_commercial_partner_id", compute_sudo=True)
     partner_id = fields.Many2one(
         "res.partner",
         string="Approved By",
@@ -21,10 +22,19 @@ class SaleApprovalOnBehalf(models.TransientModel):
     comment = fields.Text(string="How", required=True, help="For example: signed delivery note, e-mail, minutes.")
     proof_ids = fields.Many2many("ir.attachment", required=True)
 
-    @api.depends("milestone_id")
+    @api.depends("milestone_id", "change_request_id")
     def _compute_display_name(self):
         for wizard in self:
-            wizard.display_name = wizard.milestone_id.display_name
+            wizard.display_name = wizard._get_subject().display_name
+
+    @api.depends("milestone_id", "change_request_id")
+    def _compute_commercial_partner_id(self):
+        for wizard in self:
+            wizard.commercial_partner_id = wizard._get_subject().partner_id.commercial_partner_id
+
+    def _get_subject(self):
+        self.ensure_one()
+        return self.milestone_id or self.change_request_id
 
     def action_confirm(self):
         """Approve with this proof.
@@ -32,7 +42,9 @@ class SaleApprovalOnBehalf(models.TransientModel):
         :raises UserError: without a proof, for a day to come, or for somebody who is no contact of the client
         """
         self.ensure_one()
-        subject = self.milestone_id
+        subject = self._get_subject()
+        if not subject:
+            raise UserError(self.env._("Open this from what the client approved."))
         subject._check_on_behalf()
         self._check_statement(subject)
         proof = self.proof_ids

@@ -8,13 +8,15 @@ class SaleApprovalReason(models.TransientModel):
     _name = "sale.approval.reason"
     _description = "Reason of a Review Decision"
 
-    milestone_id = fields.Many2one("sale.milestone", required=True, readonly=True)
+    milestone_id = fields.Many2one("sale.milestone", readonly=True)
+    change_request_id = fields.Many2one("sale.change.request", readonly=True)
     purpose = fields.Selection(
         [
             ("internal_reject", "Send Back"),
             ("revert", "Take the Approval Back"),
             ("early", "Allow Early Submission"),
             ("hold", "Put on Hold"),
+            ("reject", "Decline"),
         ],
         required=True,
         readonly=True,
@@ -27,12 +29,15 @@ class SaleApprovalReason(models.TransientModel):
         reason = (self.reason or "").strip()
         if not reason:
             raise UserError(self.env._("Please give a reason."))
-        milestone = self.milestone_id
+        milestone, request = self.milestone_id, self.change_request_id
         decide = {
-            "internal_reject": milestone.action_internal_reject,
+            "internal_reject": (milestone or request).action_internal_reject,
             "revert": milestone.action_revert_approval,
             "early": milestone.action_allow_early,
             "hold": milestone.action_hold,
+            "reject": request.action_reject,
         }
+        if not (milestone or request):
+            raise UserError(self.env._("Open this from the document that it concerns."))
         decide[self.purpose](reason)
         return {"type": "ir.actions.act_window_close"}

@@ -1,0 +1,260 @@
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.tools import format_date
+
+from .agreed_change import AgreedChange
+
+
+class Rehearsal(Exception):
+    """Ends a rehearsal: everything it did is undone."""
+
+
+class SaleChangeRequest(models.Model):
+    """The application of an approved change request: at once, wholly or not at all."""
+
+    _inherit = "sale.change.request"
+
+    agreed_contract = fields.Text(string="Contract from Then On", readonly=True, copy=False, groups="base.group_system")
+    agreed_contract_hash = fields.Char(string="Hash of the Contract", readonly=True, copy=False)
+
+    def _apply(self):
+        """Apply the request to its contract; the caller has recorded the client's approval.
+
+        The contract is locked, so that two changes of it come one after the other, and the milestones
+        that change, so that none of them is approved at the same time.
+
+        :raises UserError: when it cannot be applied to the contract as it is; then nothing happened
+        """
+        self.ensure_one()
+        order = self.order_id
+        order.lock_for_update(allow_referencing=True)
+        touched = self.line_ids._get_touched()
+        touched.lock_for_update(allow_referencing=True)
+        if problems := self._get_problems():
+            raise UserError("\n".join(problems))
+        plan = self._get_plan_change()
+        total_before = order.amount_total
+        number = max(order.change_request_ids.mapped("change_order_number"), default=0) + 1
+        request = AgreedChange.mark(self)
+        request._change_contract(number)
+        self._check_revised(plan)
+        contract = self.env["sale.approval"]._dump_canonical(order._prepare_contract_values())
+        self._write_protected(
+            {
+                "state": "approved",
+                "applied_on": fields.Datetime.now(),
+                "change_order_number": number,
+                "total_delta": order.currency_id.round(order.amount_total - total_before),
+                "accepted_approval_id": self.approval_ids.filtered(
+                    lambda approval: approval.decision == "approved" and approval.kind == "client"
+                )
+                .sorted("id")[-1:]
+                .id,
+                "agreed_contract": contract,
+                "agreed_contract_hash": self.env["sale.approval"]._hash_text(contract),
+            }
+        )
+        self._note_application(touched)
+        self._recall_others(touched)
+
+    def _change_contract(self, number):
+        """Change lines, milestones, deliverables and project; to be called with the mark of an agreed change."""
+        self.ensure_one()
+        order = self.order_id
+        self._end_reviews(self.line_ids._get_touched())
+        locked = order.locked
+        if locked:
+            order.locked = False
+        for line in self.line_ids.sorted(lambda line: (line.sequence, line.id)):
+            line._apply(number)
+        if locked:
+            order.locked = True
+        order._arrange_milestone_lines()
+        order._link_project_milestones()
+
+    def _end_reviews(self, milestones):
+        """Take back what waits for a decision on milestones that change, and tell who was asked."""
+        for milestone in milestones.filtered("approval_id"):
+            recipients = milestone.approval_id.recipient_ids.filtered(lambda recipient: recipient._is_live())
+            milestone._close_round("withdrawn", {"method": "system"})
+            milestone._set_review_state("in_progress")
+            milestone._post_review_note(
+                self.env._("Withdrawn from review: change request %(request)s applies.", request=self.display_name)
+            )
+            self.env["sale.approval"]._queue_mails(
+                "milestone_billing.mail_template_milestone_withdrawn_by_change", recipients
+            )
+
+    def _check_revised(self, plan):
+        """:raises UserError: when the contract is not what both sides looked at"""
+        self.ensure_one()
+        order = self.order_id
+        revised = sum(order._get_live_milestones().mapped("amount_untaxed"))
+        if order.currency_id.compare_amounts(revised, plan["after"]) != 0:
+            raise UserError(
+                self.env._(
+                    "%(request)s would lead to %(actual)s, and %(agreed)s was looked at. Nothing was changed.",
+                    request=self.display_name,
+                    actual=order.currency_id.format(revised),
+                    agreed=order.currency_id.format(plan["after"]),
+                )
+            )
+
+    def _note_application(self, touched):
+        self.ensure_one()
+        body = self.env._(
+            "Change order %(number)s of %(date)s: %(title)s (%(amount)s untaxed).",
+            number=self.change_order_number,
+            date=format_date(self.env, self.applied_on),
+            title=self.title,
+            amount=self.currency_id.format(self.amount_delta),
+        )
+        approver = self.accepted_approval_id.decided_by
+        for record in [self.order_id, *(touched | self.line_ids.created_milestone_id), self]:
+            record.message_post(body=body, author_id=approver.id, subtype_xmlid="mail.mt_note")
+
+    def _recall_others(self, touched):
+        """Open requests on the same milestones were written for another contract: they go back to the team."""
+        self.ensure_one()
+        for other in self.order_id.change_request_ids.filtered(lambda other: other != self and other._is_open()):
+            common = other.line_ids._get_touched() & touched
+            if common:
+                other.lock_for_update(allow_referencing=True)
+                other._recall(
+                    self.env._(
+                        "%(request)s changed %(milestones)s first.",
+                        request=self.display_name,
+                        milestones=", ".join(common.mapped("name")),
+                    )
+                )
+
+    def _rehearse(self):
+        """Return by how much the contract changes with taxes; apply the request to see it, and undo that.
+
+        :raises UserError: when it cannot be applied
+        """
+        self.ensure_one()
+        order, plan, before = self.order_id, self._get_plan_change(), self.order_id.amount_total
+        total = 0.0
+        try:
+            with self.env.cr.savepoint():
+                request = AgreedChange.mark(self).with_context(mail_notrack=True, tracking_disable=True)
+                request._change_contract(0)
+                request._check_revised(plan)
+                self.env.flush_all()
+                total = order.currency_id.round(order.amount_total - before)
+                raise Rehearsal
+        except Rehearsal:
+            self.env.invalidate_all()
+        return total
+
+
+class SaleChangeRequestLine(models.Model):
+    _inherit = "sale.change.request.line"
+
+    def _apply(self, number):
+        """Do what the line says; ``number`` is that of the change order."""
+        self.ensure_one()
+        getattr(self, f"_apply_{self.action}")(number)
+
+    def _apply_add(self, number):
+        milestone = self._create_milestone(self.new_name, self.new_date, self.after_id)
+        product = self.product_id or self.company_id._get_milestone_product()
+        lines = self.order_id._create_change_lines(self, [milestone._prepare_change_line(product, self.amount, number)])
+        self._fix_change(lines, [self.amount])
+        self.deliverable_ids._apply(milestone)
+
+    def _apply_change(self, number):
+        milestone = self.milestone_id
+        if self._becomes_milestone():
+            added = self._create_milestone(self._get_own_milestone_name(), self.new_date, milestone)
+            self._share_amount(milestone, added, self.amount, number)
+            return
+        values = {"name": self.new_name, "contract_date": self.new_date, "review_days": self.new_review_days}
+        values = {name: value for name, value in values.items() if value}
+        if self._changes_scope():
+            values["description"] = self.new_description
+        if self.new_approver_ids:
+            values["approver_ids"] = [fields.Command.set(self.new_approver_ids.ids)]
+        if values:
+            milestone.write(values)
+        self.deliverable_ids._apply(milestone)
+        if not self.currency_id.is_zero(self.amount):
+            self._share_amount(milestone, milestone, self.amount, number)
+
+    def _apply_split(self, number):
+        milestone = self.milestone_id
+        added = self._create_milestone(self.new_name, self.new_date or milestone.contract_date, milestone)
+        self._move_amount(milestone, added, self.amount, number)
+        self.deliverable_ids._apply(added)
+
+    def _apply_merge(self, number):
+        milestone, target = self.milestone_id, self.target_id
+        self._move_amount(milestone, target, milestone.amount_untaxed, number)
+        for deliverable in milestone.deliverable_ids:
+            deliverable.write({"milestone_id": target.id})
+        self._end_milestone(milestone)
+
+    def _apply_cancel(self, number):
+        self._move_amount(self.milestone_id, None, self.milestone_id.amount_untaxed, number)
+        self._end_milestone(self.milestone_id)
+
+    # -- milestones ---------------------------------------------------------------------------------------
+
+    def _create_milestone(self, name, date, after):
+        """Create a milestone of the contract behind ``after``, or at its end."""
+        order = self.order_id
+        ordered = order.milestone_ids.sorted(lambda milestone: (milestone.sequence, milestone.id))
+        place = [*ordered].index(after) + 1 if after in ordered else len(ordered)
+        for position, milestone in enumerate(ordered, 1):
+            milestone.sequence = position if position <= place else position + 1
+        added = self.env["sale.milestone"].create(
+            {
+                "order_id": order.id,
+                "name": name,
+                "contract_date": date,
+                "sequence": place + 1,
+                "description": self.new_description if self.action in ("add", "split") else False,
+                "review_days": self.new_review_days,
+                "approver_ids": [fields.Command.set(self.new_approver_ids.ids)],
+                "product_id": self.product_id.id or order.company_id._get_milestone_product().id,
+            }
+        )
+        added._write_protected({"change_request_id": self.request_id.id})
+        self._write_protected({"created_milestone_id": added.id})
+        return added
+
+    def _end_milestone(self, milestone):
+        """A cancelled milestone stays on the contract, with nothing to bill; its work is not done any more."""
+        tasks = milestone.deliverable_ids.task_id.filtered(lambda task: task.state not in ("1_done", "1_canceled"))
+        tasks.write({"state": "1_canceled"})
+        milestone._set_review_state("cancelled")
+        native = milestone.project_milestone_id
+        if native:
+            native.unlink()
+
+    # -- amounts ------------------------------------------------------------------------------------------
+
+    def _share_amount(self, source, target, amount, number):
+        """Add ``amount`` to ``target``, in the proportions of products and taxes of ``source``."""
+        shares = source._get_change_shares(amount)
+        reduction = target.state == "approved"
+        lines = self.order_id._create_change_lines(
+            self, [line._prepare_change_line(target, share, number, reduction) for line, share in shares]
+        )
+        self._fix_change(lines, [share for _line, share in shares])
+
+    def _fix_change(self, lines, amounts):
+        for line, amount in zip(lines, amounts, strict=True):
+            line._fix_change_amount(amount)
+
+    def _move_amount(self, source, target, amount, number):
+        """Take ``amount`` from ``source``, tax by tax, and give exactly that to ``target`` if there is one."""
+        for line, part in source._get_moved_parts(amount):
+            taken = self.order_id._create_change_lines(self, [line._prepare_change_line(source, -part.untaxed, number)])
+            taken._fix_taxed_amount(part.negated())
+            if target:
+                given = self.order_id._create_change_lines(
+                    self, [line._prepare_change_line(target, part.untaxed, number)]
+                )
+                given._fix_taxed_amount(part)

@@ -1,0 +1,193 @@
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+
+class SaleChangeRequest(models.Model):
+    """Review and approval of change requests: what the approval engine asks of its subject."""
+
+    _inherit = "sale.change.request"
+
+    _approval_subject_field = "change_request_id"
+    _approval_mail_prefix = "change_request"
+    _approval_open_states = ("draft", "changes_requested")
+    _approval_working_state = "draft"
+
+    approval_ids = fields.One2many("sale.approval", "change_request_id", string="Reviews", readonly=True, copy=False)
+    accepted_approval_id = fields.Many2one(
+        "sale.approval", string="Acceptance", readonly=True, copy=False, ondelete="restrict"
+    )
+
+    def action_submit(self):
+        """Present priced changes: to the internal reviewer if the contract asks for one, else to the client.
+
+        :raises UserError: with the list of what is missing, or cannot be applied
+        """
+        for request in self:
+            request._check_can_deliver()
+            request.lock_for_update(allow_referencing=True)
+            if request.state in self._approval_open_states and not request._get_problems():
+                # with the rights of the addon: to present a change is not to make it
+                request._write_protected({"total_delta": request.sudo()._rehearse()})
+        return super().action_submit()
+
+    def action_refresh_base(self):
+        """Take the milestones as they are now for what the request is written against.
+
+        :raises UserError: while it is under review, or once it is decided
+        """
+        self.check_access("write")
+        self._check_content_free()
+        self.line_ids._keep_base()
+        return True
+
+    def _get_closed_message(self):
+        self.ensure_one()
+        return self.env._("%(request)s cannot be presented in its present state.", request=self.display_name)
+
+    # -- the client declines -----------------------------------------------------------------------------
+
+    def _reject(self, evidence):
+        """Record that the client declines the change for good; ``evidence['comment']`` says why.
+
+        :raises UserError: without a reason, when nothing waits for the client, or something else was shown
+        """
+        self.ensure_one()
+        if not (evidence.get("comment") or "").strip():
+            raise UserError(self.env._("Please say why you decline the change."))
+        approval = self._lock_for_decision(evidence)
+        approval._note_recipient(evidence.get("partner"), "rejected")
+        self._close_round("rejected", evidence)
+        self._set_review_state("rejected")
+        partner = evidence.get("partner")
+        note = self.env._(
+            "%(name)s declines the change: %(reason)s", name=partner.display_name, reason=evidence["comment"]
+        )
+        self._post_review_note(note, partner)
+        request = self.sudo()
+        if request.at_risk_since:
+            request._warn_of_lost_work()
+        if approval._get_team_users():
+            approval._queue_mails(self._get_mail_template("rejected"), approval)
+        return approval
+
+    # -- hooks of the engine ---------------------------------------------------------------------------------
+
+    def _get_policy(self):
+        """Both sides agree on a change, whoever approves the milestones."""
+        self.ensure_one()
+        return self.sudo().order_id._get_approval_policy()._replace(asks_client=True)
+
+    def _check_can_submit(self):
+        self.ensure_one()
+        if problems := self._get_problems():
+            raise UserError(
+                self.env._("%(request)s cannot be presented yet:", request=self.display_name)
+                + "".join(f"\n• {problem}" for problem in problems)
+            )
+
+    def _lock_for_decision(self, evidence):
+        """A change is decided on the contract that it was written for.
+
+        :raises UserError: when another change, or an approval, came first
+        """
+        self.lock_for_update(allow_referencing=True)
+        request = self.sudo()
+        if request.state == "submitted" and (conflict := request._get_base_conflicts()):
+            raise UserError("\n".join(conflict))
+        return super()._lock_for_decision(evidence)
+
+    def _renew_round(self):
+        """A request whose milestones changed goes back to the team, which looks at it again."""
+        self.ensure_one()
+        request = self.sudo()
+        if conflicts := request._get_base_conflicts():
+            request.lock_for_update(allow_referencing=True)
+            request._recall("\n".join(conflicts))
+            return request.approval_id
+        return super()._renew_round()
+
+    def _recall(self, reason):
+        """Take an open request back to the team because something else came first, and say what."""
+        self.ensure_one()
+        was_presented = self.approval_id.kind == "client"
+        recipients = self.approval_id.recipient_ids if was_presented else self.env["sale.approval.recipient"]
+        if self.approval_id:
+            self._close_round("withdrawn", {"method": "system"})
+            self._set_review_state("draft")
+        self._post_review_note(self.env._("Back to the team: %(reason)s", reason=reason))
+        user = self._get_project_manager()
+        if user:
+            self.activity_schedule(
+                "mail.mail_activity_data_todo",
+                user_id=user.id,
+                summary=self.env._("Look at %(request)s again", request=self.name),
+                note=reason,
+            )
+        if recipients:
+            self.env["sale.approval"]._queue_mails(self._get_mail_template("recalled"), recipients)
+
+    def _get_project_manager(self):
+        """Return the user who is responsible for the delivery (may be empty)."""
+        self.ensure_one()
+        request = self.sudo()
+        return request.project_id.user_id or request.user_id
+
+    def _get_snapshot(self):
+        self.ensure_one()
+        return self.env["sale.approval"]._dump_canonical(self._prepare_snapshot_values())
+
+    def _prepare_snapshot_values(self):
+        """Return everything that an approval of this request is about; amounts as exact texts."""
+        self.ensure_one()
+        order = self.order_id
+        return {
+            "type": "change_request",
+            "id": self.id,
+            "name": self.name,
+            "order": order.name,
+            "contract": order.milestone_contract_hash or "",
+            "company": order.company_id.id,
+            "customer": order.partner_id.commercial_partner_id.id,
+            "currency": order.currency_id.name,
+            "title": self.title,
+            "category": self.category,
+            "reason": self.reason,
+            "scope": self.description or "",
+            "effort": repr(self.effort_hours),
+            "resources": self.resources or "",
+            "files": [
+                {
+                    "id": attachment.id,
+                    "name": attachment.name,
+                    "checksum": attachment.checksum or "",
+                    "size": attachment.file_size,
+                }
+                for attachment in self.attachment_ids.sorted("id")
+            ],
+            "lines": self.line_ids._prepare_snapshot_values(),
+            "impact": self._prepare_impact(),
+        }
+
+    def _grant_approval(self):
+        """Applied in the transaction of the approval, wholly or not at all."""
+        self.sudo()._apply()
+        self._after_approval()
+
+    def _after_approval(self):
+        for request in self.sudo():
+            request._send_approval_mails(request.accepted_approval_id)
+
+    def _verify_evidence(self):
+        """An approved request has an approval, and it is the last word."""
+        broken = super()._verify_evidence()
+        if broken or self.state != "approved":
+            return broken
+        request = self.sudo()
+        last = request.approval_ids.sorted("id")[-1:]
+        if last.decision != "approved" or last != request.accepted_approval_id:
+            return self.env._(
+                "%(request)s counts as approved, and its last review says something else.", request=self.display_name
+            )
+        if request.agreed_contract_hash != last._hash_text(request.agreed_contract or ""):
+            return self.env._("The contract that %(request)s led to was altered.", request=self.display_name)
+        return ""

@@ -1,0 +1,478 @@
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.tools import format_date, html2plaintext
+
+from .sale_milestone import AMOUNT_GROUPS
+
+ACTIONS = [
+    ("add", "Add a Milestone"),
+    ("change", "Change a Milestone"),
+    ("split", "Split a Milestone"),
+    ("merge", "Merge into Another"),
+    ("cancel", "Cancel a Milestone"),
+]
+
+
+class SaleChangeRequestLine(models.Model):
+    """What a change request does to one milestone. Empty fields leave things as they are."""
+
+    _name = "sale.change.request.line"
+    _description = "Change of a Milestone"
+    _inherit = ["sale.milestone.protected.mixin"]
+    _order = "request_id, sequence, id"
+
+    _protected_fields = frozenset(
+        {"base_values", "created_milestone_id", "order_line_ids", "company_id", "currency_id", "order_id"}
+    )
+
+    request_id = fields.Many2one("sale.change.request", required=True, index=True, ondelete="cascade")
+    sequence = fields.Integer(default=10)
+    action = fields.Selection(ACTIONS, default="change", required=True)
+    milestone_id = fields.Many2one(
+        "sale.milestone",
+        index="btree_not_null",
+        ondelete="restrict",
+        domain="[('order_id', '=', order_id), ('state', '!=', 'cancelled')]",
+    )
+    target_id = fields.Many2one(
+        "sale.milestone",
+        string="Merge Into",
+        ondelete="restrict",
+        domain="[('order_id', '=', order_id), ('id', '!=', milestone_id), "
+        "('state', 'not in', ('approved', 'cancelled'))]",
+    )
+    amount = fields.Monetary(
+        string="Amount (+/-)",
+        groups=AMOUNT_GROUPS,
+        help="Untaxed. Of a new milestone: its amount. Of a changed one: what is added to it, or taken from it. "
+        "Of a split one: the part that becomes a milestone of its own.",
+    )
+    new_name = fields.Char()
+    new_date = fields.Date(string="New Contract Date")
+    new_description = fields.Html(string="New Scope")
+    new_approver_ids = fields.Many2many(
+        "res.partner", string="New Approvers", help="Contacts of the client who approve this milestone from then on."
+    )
+    new_review_days = fields.Integer(string="New Review Period (days)")
+    product_id = fields.Many2one(
+        "product.product",
+        check_company=True,
+        domain="[('sale_ok', '=', True), ('type', '=', 'service')]",
+        help="Of a new milestone: taxes and income account come from it. Empty: the company's milestone product.",
+    )
+    after_id = fields.Many2one(
+        "sale.milestone",
+        string="Placed After",
+        ondelete="set null",
+        domain="[('order_id', '=', order_id)]",
+        help="Empty: at the end of the plan.",
+    )
+    deliverable_ids = fields.One2many(
+        "sale.change.request.deliverable", "line_id", string="Changed Deliverables", copy=True
+    )
+    base_values = fields.Json(
+        string="Written Against", readonly=True, copy=False, help="The milestone as it was when this was written."
+    )
+    created_milestone_id = fields.Many2one("sale.milestone", readonly=True, copy=False, ondelete="restrict")
+    order_line_ids = fields.One2many("sale.order.line", "change_line_id", string="Order Lines", readonly=True)
+    summary = fields.Text(compute="_compute_summary", compute_sudo=True, groups=AMOUNT_GROUPS)
+
+    order_id = fields.Many2one(related="request_id.order_id", store=True, index=True, precompute=True)
+    company_id = fields.Many2one(related="request_id.company_id", store=True, precompute=True)
+    currency_id = fields.Many2one(related="request_id.currency_id", store=True, precompute=True)
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        lines = super().create(vals_list)
+        lines.request_id._check_content_free()
+        lines._keep_base()
+        return lines
+
+    def write(self, vals):
+        self.request_id._check_content_free()
+        result = super().write(vals)
+        if "milestone_id" in vals or "target_id" in vals:
+            self._keep_base()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_presented(self):
+        self.request_id._check_content_free()
+
+    @api.constrains("action", "milestone_id", "target_id", "request_id")
+    def _check_milestones(self):
+        for line in self.sudo():
+            strangers = (line.milestone_id | line.target_id | line.after_id).filtered(
+                lambda milestone, line=line: milestone.order_id != line.request_id.order_id
+            )
+            if strangers:
+                raise ValidationError(
+                    self.env._("%(milestone)s belongs to another contract.", milestone=strangers[0].display_name)
+                )
+            if line.action == "add" and line.milestone_id:
+                raise ValidationError(self.env._("A new milestone changes no other one: leave the milestone empty."))
+            if line.action != "add" and not line.milestone_id:
+                raise ValidationError(self.env._("Say which milestone is concerned."))
+
+    @api.constrains("new_approver_ids")
+    def _check_approvers(self):
+        for line in self.sudo():
+            family = line.order_id.partner_id.commercial_partner_id
+            strangers = line.new_approver_ids.filtered(
+                lambda partner, family=family: partner.commercial_partner_id != family
+            )
+            if strangers:
+                raise ValidationError(
+                    self.env._(
+                        "%(names)s: only contacts of %(customer)s can approve its milestones.",
+                        names=", ".join(strangers.mapped("display_name")),
+                        customer=family.display_name,
+                    )
+                )
+
+    # -- what it was written against --------------------------------------------------------------------
+
+    def _keep_base(self):
+        for line in self:
+            line._write_protected({"base_values": line.sudo()._get_base_values()})
+
+    def _get_base_values(self):
+        """Return what a conflict is measured by: the milestones as they are now."""
+        self.ensure_one()
+        return {
+            str(milestone.id): {
+                "name": milestone.name,
+                "contract_date": fields.Date.to_string(milestone.contract_date) or "",
+                "untaxed": milestone._format_exact(milestone.amount_untaxed),
+                "closed": milestone.state if milestone.state in ("approved", "cancelled") else "",
+                "deliverables": sorted(
+                    [deliverable.id, deliverable.name, deliverable.acceptance_criteria or ""]
+                    for deliverable in milestone.deliverable_ids
+                ),
+            }
+            for milestone in self.milestone_id | self.target_id
+        }
+
+    def _get_base_conflict(self):
+        """Return what changed of the milestones since this line was written, as a text; empty when nothing did."""
+        self.ensure_one()
+        now, base = self.sudo()._get_base_values(), self.base_values or {}
+        if now == base:
+            return ""
+        labels = {
+            "name": self.env._("name"),
+            "contract_date": self.env._("contract date"),
+            "untaxed": self.env._("amount"),
+            "closed": self.env._("state"),
+            "deliverables": self.env._("deliverables"),
+        }
+        changed = [
+            labels[key] for key in labels if any(now[name].get(key) != base.get(name, {}).get(key) for name in now)
+        ]
+        return self.env._(
+            "%(milestone)s changed since this was written (%(what)s).",
+            milestone=", ".join((self.milestone_id | self.target_id).mapped("name")),
+            what=", ".join(changed),
+        )
+
+    def _get_touched(self):
+        """Return the milestones that the lines change."""
+        return self.milestone_id | self.target_id
+
+    # -- checks -----------------------------------------------------------------------------------------
+
+    def _get_problem(self):
+        """Return why this line cannot be applied to the contract as it is, or an empty string."""
+        self.ensure_one()
+        check = getattr(self, f"_get_problem_of_{self.action}")
+        milestone = self.milestone_id
+        if milestone.state == "cancelled" or self.target_id.state == "cancelled":
+            return self.env._("%(milestone)s is cancelled.", milestone=(milestone | self.target_id)[:1].name)
+        if (milestone | self.target_id).filtered("is_retention"):
+            return self.env._("%(milestone)s follows from the other milestones.", milestone=milestone.name)
+        if self.new_review_days < 0:
+            return self.env._("A review period is at least one day.")
+        return check() or self._get_problem_of_deliverables()
+
+    def _get_problem_of_add(self):
+        if not (self.new_name or "").strip():
+            return self.env._("A new milestone needs a name.")
+        if self.currency_id.compare_amounts(self.amount, 0.0) <= 0:
+            return self.env._("%(milestone)s needs an amount that the client pays.", milestone=self.new_name)
+        return ""
+
+    def _get_problem_of_change(self):
+        milestone, currency = self.milestone_id, self.currency_id
+        if not self._changes_anything():
+            return self.env._(
+                "Nothing changes of %(milestone)s: say what, or remove the line.", milestone=milestone.name
+            )
+        if milestone.state == "approved" and self._changes_more_than_amount():
+            return self.env._(
+                "%(milestone)s is approved: only its amount can change. An increase becomes a milestone of its own, "
+                "a reduction a credit note.",
+                milestone=milestone.name,
+            )
+        left = currency.compare_amounts(milestone.amount_untaxed + self.amount, 0.0)
+        if left < 0 or (left == 0 and milestone.state != "approved"):
+            return self.env._(
+                "%(milestone)s comes to %(amount)s: it cannot be reduced by %(reduction)s. Cancel it instead.",
+                milestone=milestone.name,
+                amount=currency.format(milestone.amount_untaxed),
+                reduction=currency.format(-self.amount),
+            )
+        return ""
+
+    def _get_problem_of_split(self):
+        milestone, currency = self.milestone_id, self.currency_id
+        if milestone.state == "approved":
+            return self.env._("%(milestone)s is approved and cannot be split.", milestone=milestone.name)
+        if not (self.new_name or "").strip():
+            return self.env._("Name the milestone that is split off %(milestone)s.", milestone=milestone.name)
+        if (
+            currency.compare_amounts(self.amount, 0.0) <= 0
+            or currency.compare_amounts(self.amount, milestone.amount_untaxed) >= 0
+        ):
+            return self.env._(
+                "What is split off %(milestone)s is more than nothing and less than its %(amount)s.",
+                milestone=milestone.name,
+                amount=currency.format(milestone.amount_untaxed),
+            )
+        return ""
+
+    def _get_problem_of_merge(self):
+        if not self.target_id or self.target_id == self.milestone_id:
+            return self.env._("Say into which other milestone %(milestone)s goes.", milestone=self.milestone_id.name)
+        for milestone in self.milestone_id | self.target_id:
+            if milestone.state == "approved":
+                return self.env._("%(milestone)s is approved and cannot be merged.", milestone=milestone.name)
+        return ""
+
+    def _get_problem_of_cancel(self):
+        if self.milestone_id.state == "approved":
+            return self.env._(
+                "%(milestone)s is approved and cannot be cancelled: reduce its amount instead.",
+                milestone=self.milestone_id.name,
+            )
+        return ""
+
+    def _get_problem_of_deliverables(self):
+        if self.deliverable_ids and self.action in ("merge", "cancel"):
+            return self.env._("%(milestone)s ends: its deliverables cannot change.", milestone=self.milestone_id.name)
+        for change in self.deliverable_ids:
+            if problem := change._get_problem():
+                return problem
+        return ""
+
+    def _changes_anything(self):
+        self.ensure_one()
+        return not self.currency_id.is_zero(self.amount) or self._changes_more_than_amount()
+
+    def _changes_more_than_amount(self):
+        self.ensure_one()
+        milestone = self.milestone_id
+        return bool(
+            (self.new_name and self.new_name != milestone.name)
+            or (self.new_date and self.new_date != milestone.contract_date)
+            or self._changes_scope()
+            or self.new_approver_ids
+            or self.new_review_days
+            or self.deliverable_ids
+        )
+
+    def _changes_scope(self):
+        self.ensure_one()
+        return bool(self.new_description) and bool(html2plaintext(self.new_description).strip())
+
+    # -- words --------------------------------------------------------------------------------------------
+
+    @api.depends("action", "milestone_id", "target_id", "amount", "new_name", "new_date", "deliverable_ids.summary")
+    def _compute_summary(self):
+        for line in self:
+            line.summary = "\n".join(line._describe())
+
+    def _describe(self):
+        """Return sentences that say what the line does, in the language of the environment."""
+        self.ensure_one()
+        milestone, amount = self.milestone_id.name or "", self.currency_id.format(self.amount)
+        date = format_date(self.env, self.new_date)
+        if self.action == "add":
+            sentences = [self.env._("New milestone %(name)s for %(amount)s", name=self.new_name or "", amount=amount)]
+        elif self.action == "split":
+            sentences = [
+                self.env._(
+                    "%(amount)s of %(milestone)s become the milestone %(name)s",
+                    amount=amount,
+                    milestone=milestone,
+                    name=self.new_name or "",
+                )
+            ]
+        elif self.action == "merge":
+            sentences = [
+                self.env._(
+                    "%(milestone)s becomes part of %(target)s", milestone=milestone, target=self.target_id.name or ""
+                )
+            ]
+        elif self.action == "cancel":
+            sentences = [self.env._("%(milestone)s is cancelled", milestone=milestone)]
+        else:
+            sentences = self._describe_change()
+        if self.action in ("add", "split") and date:
+            sentences.append(self.env._("Contract date: %(date)s", date=date))
+        return sentences + [change.summary for change in self.deliverable_ids]
+
+    def _describe_change(self):
+        milestone = self.milestone_id
+        sentences = []
+        if not self.currency_id.is_zero(self.amount):
+            sign = "+" if self.amount > 0 else "−"
+            sentences.append(
+                self.env._(
+                    "%(milestone)s: %(sign)s %(amount)s",
+                    milestone=milestone.name,
+                    sign=sign,
+                    amount=self.currency_id.format(abs(self.amount)),
+                )
+            )
+        if self.new_name and self.new_name != milestone.name:
+            sentences.append(self.env._("%(old)s is called %(new)s", old=milestone.name, new=self.new_name))
+        if self.new_date:
+            sentences.append(
+                self.env._(
+                    "%(milestone)s: due on %(date)s",
+                    milestone=milestone.name,
+                    date=format_date(self.env, self.new_date),
+                )
+            )
+        if self._changes_scope():
+            sentences.append(self.env._("%(milestone)s: the scope is written anew", milestone=milestone.name))
+        if self.new_approver_ids:
+            sentences.append(
+                self.env._(
+                    "%(milestone)s: approved by %(names)s",
+                    milestone=milestone.name,
+                    names=", ".join(self.new_approver_ids.mapped("name")),
+                )
+            )
+        if self.new_review_days:
+            sentences.append(
+                self.env._(
+                    "%(milestone)s: review period of %(days)s days", milestone=milestone.name, days=self.new_review_days
+                )
+            )
+        return sentences
+
+    def _prepare_snapshot_values(self):
+        """Return what the client decides on, line by line; amounts as exact texts."""
+        return [
+            {
+                "id": line.id,
+                "action": line.action,
+                "milestone": line.milestone_id.id,
+                "target": line.target_id.id,
+                "amount": line.milestone_id._format_exact(line.amount)
+                if line.milestone_id
+                else f"{line.amount:.{line.currency_id.decimal_places}f}",
+                "name": line.new_name or "",
+                "contract_date": fields.Date.to_string(line.new_date) or "",
+                "scope": line.new_description or "",
+                "approvers": line.new_approver_ids.ids,
+                "review_days": line.new_review_days,
+                "product": line.product_id.id,
+                "after": line.after_id.id,
+                "base": line._get_base_values(),
+                "deliverables": line.deliverable_ids._prepare_snapshot_values(),
+            }
+            for line in self.sorted(lambda line: (line.sequence, line.id))
+        ]
+
+
+class SaleChangeRequestDeliverable(models.Model):
+    """What a change request does to the deliverables of a milestone."""
+
+    _name = "sale.change.request.deliverable"
+    _description = "Change of a Deliverable"
+    _order = "line_id, id"
+
+    line_id = fields.Many2one("sale.change.request.line", required=True, index=True, ondelete="cascade")
+    action = fields.Selection(
+        [("add", "Add"), ("change", "Change"), ("remove", "Remove")], default="add", required=True
+    )
+    milestone_id = fields.Many2one(related="line_id.milestone_id")
+    deliverable_id = fields.Many2one(
+        "sale.milestone.deliverable", ondelete="set null", domain="[('milestone_id', '=', milestone_id)]"
+    )
+    # kept for the record: the deliverable itself may be removed
+    old_name = fields.Char(compute="_compute_old_name", store=True)
+    name = fields.Char()
+    acceptance_criteria = fields.Text()
+    summary = fields.Char(compute="_compute_summary")
+
+    @api.depends("deliverable_id")
+    def _compute_old_name(self):
+        for change in self:
+            change.old_name = change.deliverable_id.name or change.old_name
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        changes = super().create(vals_list)
+        changes.line_id.request_id._check_content_free()
+        return changes
+
+    def write(self, vals):
+        self.line_id.request_id._check_content_free()
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_presented(self):
+        self.line_id.request_id._check_content_free()
+
+    def _get_problem(self):
+        self.ensure_one()
+        if self.action == "add":
+            return "" if (self.name or "").strip() else self.env._("A new deliverable needs a name.")
+        if not self.deliverable_id or self.deliverable_id.milestone_id != self.line_id.milestone_id:
+            return self.env._(
+                "Say which deliverable of %(milestone)s changes.", milestone=self.line_id.milestone_id.name or ""
+            )
+        if self.action == "change" and not (self.name or self.acceptance_criteria):
+            return self.env._("Say what changes of %(deliverable)s.", deliverable=self.deliverable_id.name)
+        return ""
+
+    @api.depends("action", "deliverable_id", "name", "acceptance_criteria")
+    def _compute_summary(self):
+        for change in self:
+            old, new = change.old_name or "", change.name or ""
+            if change.action == "add":
+                change.summary = self.env._("New deliverable: %(name)s", name=new)
+            elif change.action == "remove":
+                change.summary = self.env._("Without the deliverable %(name)s", name=old)
+            elif new and new != old:
+                change.summary = self.env._("Deliverable %(old)s becomes %(new)s", old=old, new=new)
+            else:
+                change.summary = self.env._("New acceptance criteria for %(name)s", name=old)
+
+    def _prepare_snapshot_values(self):
+        return [
+            {
+                "action": change.action,
+                "deliverable": change.deliverable_id.id,
+                "name": change.name or "",
+                "acceptance_criteria": change.acceptance_criteria or "",
+            }
+            for change in self.sorted("id")
+        ]
+
+    def _apply(self, milestone):
+        """Make the deliverables of ``milestone`` what was agreed; called by the application of the request."""
+        for change in self:
+            values = {name: change[name] for name in ("name", "acceptance_criteria") if change[name]}
+            if change.action == "add":
+                self.env["sale.milestone.deliverable"].create({"milestone_id": milestone.id, **values})
+            elif change.action == "change":
+                change.deliverable_id.write(values)
+            else:
+                task = change.deliverable_id.task_id
+                change.deliverable_id.unlink()
+                if task and task.state != "1_done":
+                    task.state = "1_canceled"

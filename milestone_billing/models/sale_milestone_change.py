@@ -1,0 +1,154 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.fields import Command
+
+from .sale_milestone import AMOUNT_GROUPS
+
+
+class SaleMilestone(models.Model):
+    """What change requests are about: where a milestone came from, its own terms, and its changed amount."""
+
+    _inherit = "sale.milestone"
+
+    change_request_id = fields.Many2one(
+        "sale.change.request",
+        string="Added By",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="The change order that added this milestone to the contract.",
+    )
+    approver_ids = fields.Many2many(
+        "res.partner",
+        "sale_milestone_approver_rel",
+        string="Own Approvers",
+        help="Contacts of the client who approve this milestone; empty: those of the order.",
+    )
+    review_days = fields.Integer(
+        string="Own Review Period (days)", help="Days the client has to answer; 0: the review period of the order."
+    )
+    amount_original = fields.Monetary(
+        string="Original Amount",
+        compute="_compute_amount_changes",
+        compute_sudo=True,
+        groups=AMOUNT_GROUPS,
+        help="Untaxed, as it was signed.",
+    )
+    amount_changes = fields.Monetary(
+        string="Approved Changes", compute="_compute_amount_changes", compute_sudo=True, groups=AMOUNT_GROUPS
+    )
+    change_line_ids = fields.One2many("sale.change.request.line", "milestone_id", readonly=True, copy=False)
+    open_change_count = fields.Integer(compute="_compute_open_change_count", compute_sudo=True)
+
+    _review_days_not_negative = models.Constraint(
+        "CHECK(review_days IS NULL OR review_days >= 0)", "A review period is at least one day."
+    )
+
+    @api.depends("order_line_ids.price_subtotal", "order_line_ids.change_line_id")
+    def _compute_amount_changes(self):
+        for milestone in self:
+            changes = milestone.order_line_ids.filtered("change_line_id")
+            milestone.amount_changes = milestone.currency_id.round(sum(changes.mapped("price_subtotal")))
+            milestone.amount_original = milestone.amount_untaxed - milestone.amount_changes
+
+    @api.depends("change_line_ids.request_id.state")
+    def _compute_open_change_count(self):
+        for milestone in self:
+            requests = milestone.change_line_ids.request_id
+            milestone.open_change_count = len(requests.filtered(lambda request: request._is_open()))
+
+    @api.constrains("approver_ids")
+    def _check_own_approvers(self):
+        for milestone in self.sudo():
+            family = milestone.partner_id.commercial_partner_id
+            strangers = milestone.approver_ids.filtered(
+                lambda partner, family=family: partner.commercial_partner_id != family
+            )
+            if strangers:
+                raise ValidationError(
+                    self.env._(
+                        "%(names)s: only contacts of %(customer)s can approve its milestones.",
+                        names=", ".join(strangers.mapped("display_name")),
+                        customer=family.display_name,
+                    )
+                )
+
+    def _get_policy(self):
+        policy = super()._get_policy()
+        milestone = self.sudo()
+        approvers = milestone.approver_ids.filtered("active")
+        if approvers:
+            policy = policy._replace(approvers=approvers)
+        if milestone.review_days:
+            policy = policy._replace(due_date=fields.Date.context_today(self) + timedelta(days=milestone.review_days))
+        return policy
+
+    def _get_approved_changes(self):
+        self.ensure_one()
+        return self.amount_changes
+
+    def _get_plan_side(self):
+        """Return what the plan says of the milestone: name, untaxed amount and contract date."""
+        self.ensure_one()
+        return {"name": self.name, "untaxed": self.amount_untaxed, "date": self.contract_date or None}
+
+    def _prepare_snapshot_values(self):
+        """What the client approves names the change orders that made it what it is."""
+        values = super()._prepare_snapshot_values()
+        applied = self.order_line_ids.change_line_id.request_id | self.change_line_ids.request_id.filtered(
+            lambda request: request.state == "approved"
+        )
+        if applied:
+            values["change_orders"] = [
+                [request.change_order_number, request.accepted_approval_id.chain_hash or ""]
+                for request in applied.sorted("change_order_number")
+            ]
+        return values
+
+    def _on_changes_requested(self, reason, partner=None):
+        super()._on_changes_requested(reason, partner)
+        self.sudo()._propose_change_request(reason, partner)
+
+    def _propose_change_request(self, reason, partner=None):
+        """Propose a change request when the client wants more review rounds than the price includes."""
+        self.ensure_one()
+        last = self.approval_ids.sorted("id")[-1:]
+        included = self.order_id.milestone_review_rounds
+        if last.kind != "client" or not included or self.approval_round < included:
+            return
+        if self.change_line_ids.request_id.filtered(lambda request: request._is_open()):
+            return
+        request = self.env["sale.change.request"].create(
+            {
+                "order_id": self.order_id.id,
+                "title": self.env._("Further review of %(milestone)s", milestone=self.name),
+                "category": "scope",
+                "reason": reason,
+                "line_ids": [Command.create({"action": "change", "milestone_id": self.id})],
+            }
+        )
+        if partner:
+            request._write_protected({"requested_by_id": partner.id})
+        user = request._get_project_manager()
+        if user:
+            request.activity_schedule(
+                "mail.mail_activity_data_todo",
+                user_id=user.id,
+                summary=self.env._("%(request)s: price further rounds, or withdraw it", request=request.name),
+                note=self.env._(
+                    "The price of %(milestone)s includes %(rounds)s review rounds, and the client asks for changes "
+                    "after round %(round)s.",
+                    milestone=self.name,
+                    rounds=included,
+                    round=self.approval_round,
+                ),
+            )
+
+    def action_view_change_requests(self):
+        """Open the change requests that concern this milestone."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("milestone_billing.sale_change_request_action")
+        return {**action, "domain": [("line_ids.milestone_id", "=", self.id)], "context": {}}

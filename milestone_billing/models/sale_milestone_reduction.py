@@ -1,0 +1,159 @@
+from odoo import api, models
+from odoo.exceptions import UserError
+from odoo.fields import Command
+from odoo.tools import format_date
+
+
+class SaleMilestone(models.Model):
+    """Reductions of milestones that are billed: approved changes that become credit notes."""
+
+    _inherit = "sale.milestone"
+
+    @api.depends("order_line_ids.is_reduction", "order_line_ids.invoice_lines.parent_state")
+    def _compute_billing_state(self):
+        return super()._compute_billing_state()
+
+    def _get_billing_state(self):
+        """What is to be credited is to be billed, as a credit note."""
+        state = super()._get_billing_state()
+        return "to_invoice" if state in ("invoiced", "partial", "paid") and self._get_due_reductions() else state
+
+    def _get_due_reductions(self):
+        """Return the lines that reduce what is billed already, and are not credited yet."""
+        self.ensure_one()
+        reductions = self._get_open_reductions()
+        if not reductions or not self._is_gate_open():
+            return reductions.browse()
+        bills = self._get_current_bills()
+        if not bills or "draft" in bills.mapped("parent_state"):
+            return reductions.browse()
+        # somebody may have credited the invoice already
+        billed = self._get_posted_invoice_lines()._get_billed_amount()
+        return reductions if self.currency_id.compare_amounts(billed, self.amount_untaxed) > 0 else reductions.browse()
+
+    def _get_open_reductions(self):
+        """Return the lines that reduce the milestone and are on no live document."""
+        self.ensure_one()
+        return self.order_line_ids.filtered(lambda line: line.is_reduction and not line._is_credited())
+
+    def _get_billable_amount(self):
+        """What is reduced and not credited yet stays billed until then."""
+        waiting = self.order_line_ids.filtered(
+            lambda line: line.is_reduction and "posted" not in line.invoice_lines.mapped("parent_state")
+        )
+        return super()._get_billable_amount() - sum(waiting.mapped("price_subtotal"))
+
+    def _make_invoices(self, policy, grouping):
+        reduced = self.filtered(lambda milestone: milestone._get_due_reductions())
+        rest = self - reduced
+        moves = super(SaleMilestone, rest)._make_invoices(policy, grouping) if rest else self.env["account.move"]
+        return moves | reduced._make_credit_notes(policy) if reduced else moves
+
+    def _make_credit_notes(self, policy):
+        """Credit what approved changes reduce of billed milestones, each on the invoice that bills it.
+
+        :raises UserError: when no single invoice bills as much
+        """
+        self.lock_for_update(allow_referencing=True)
+        credits = (
+            self.env["account.move"].sudo().create([milestone.sudo()._prepare_credit_note() for milestone in self])
+        )
+        self._leave_invoice_queue()
+        if policy in ("post", "send"):
+            credits.action_post()
+        if policy == "send":
+            credits._queue_milestone_sending()
+        return credits
+
+    def _prepare_credit_note(self):
+        self.ensure_one()
+        reductions = self._get_due_reductions()
+        invoice = self._get_invoice_to_credit(-sum(reductions.mapped("price_subtotal")))
+        order = self.order_id.with_context(lang=invoice.partner_id.lang)
+        change = reductions.change_line_id.request_id.sorted("change_order_number")[-1:]
+        return {
+            **order._prepare_invoice(),
+            "move_type": "out_refund",
+            "reversed_entry_id": invoice.id,
+            "invoice_payment_term_id": False,
+            "journal_id": invoice.journal_id.id,
+            "invoice_origin": order.name,
+            "ref": order.env._(
+                "%(invoice)s, change order %(number)s of %(date)s",
+                invoice=invoice.name,
+                number=change.change_order_number,
+                date=format_date(order.env, change.applied_on),
+            ),
+            "invoice_line_ids": [Command.create(line._prepare_credit_line()) for line in reductions],
+        }
+
+    def _get_invoice_to_credit(self, amount):
+        """Return the newest posted invoice that bills at least ``amount`` (untaxed) of the milestone."""
+        self.ensure_one()
+        invoices = self._get_posted_invoice_lines().filtered(lambda line: line._is_milestone_bill()).move_id
+        for invoice in invoices.sorted(lambda move: (move.date, move.id), reverse=True):
+            lines = (invoice | invoice.reversal_move_ids).line_ids.filtered(
+                lambda line: (
+                    line.parent_state == "posted"
+                    and line.billing_milestone_id == self
+                    and line.display_type == "product"
+                )
+            )
+            if self.currency_id.compare_amounts(lines._get_billed_amount(), amount) >= 0:
+                return invoice
+        raise UserError(
+            self.env._(
+                "No invoice bills %(amount)s of %(milestone)s: credit it by hand.",
+                amount=self.currency_id.format(amount),
+                milestone=self.display_name,
+            )
+        )
+
+
+class SaleOrderLine(models.Model):
+    _inherit = "sale.order.line"
+
+    def _is_credited(self):
+        """Whether a live document bills the line, as part of an invoice or as a credit note."""
+        self.ensure_one()
+        return bool(self.invoice_lines.filtered(lambda line: line.parent_state != "cancel"))
+
+    def _get_milestone_qty_to_invoice(self):
+        """A reduction goes with the invoice of its milestone; later, it is credited, and nothing else bills it."""
+        self.ensure_one()
+        if self.is_reduction and self._is_credited():
+            return 0.0
+        return super()._get_milestone_qty_to_invoice()
+
+    @api.depends("is_reduction", "billing_milestone_id.billing_state")
+    def _compute_untaxed_amount_to_invoice(self):
+        super()._compute_untaxed_amount_to_invoice()
+        for line in self.filtered(lambda line: line.is_reduction and line._is_credit_due()):
+            line.untaxed_amount_to_invoice = line.price_subtotal
+
+    @api.depends("is_reduction", "billing_milestone_id.billing_state")
+    def _compute_amount_to_invoice(self):
+        super()._compute_amount_to_invoice()
+        for line in self.filtered(lambda line: line.is_reduction and line._is_credit_due()):
+            line.amount_to_invoice = line.price_total
+
+    def _is_credit_due(self):
+        self.ensure_one()
+        return self in self.billing_milestone_id._get_due_reductions()
+
+    def _prepare_credit_line(self):
+        """Return the values of the line of a credit note; what is negative on the order is positive there."""
+        self.ensure_one()
+        values = self._prepare_invoice_line(quantity=-self.product_uom_qty)
+        values["extra_tax_data"] = self.env["account.tax"]._reverse_quantity_base_line_extra_tax_data(
+            self.extra_tax_data
+        )
+        return values
+
+    @api.depends("billing_milestone_id.state", "change_line_id")
+    def _compute_invoice_status(self):
+        """What is left of a cancelled milestone comes to nothing: there is nothing more to invoice."""
+        super()._compute_invoice_status()
+        for line in self:
+            if line.billing_milestone_id.state == "cancelled" and line.state == "sale" and not line.display_type:
+                line.invoice_status = "invoiced"

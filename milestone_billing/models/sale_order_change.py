@@ -1,0 +1,202 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from .sale_milestone import AMOUNT_GROUPS
+
+
+class SaleOrder(models.Model):
+    """The contract and its changes: what was signed, what was changed since, and what it is now."""
+
+    _inherit = "sale.order"
+
+    change_request_ids = fields.One2many("sale.change.request", "order_id", string="Change Requests", copy=False)
+    change_request_count = fields.Integer(compute="_compute_change_request_count", compute_sudo=True)
+    open_change_request_count = fields.Integer(compute="_compute_change_request_count", compute_sudo=True)
+    change_order_ids = fields.One2many(
+        "sale.change.request",
+        "order_id",
+        string="Change Orders",
+        domain=[("state", "=", "approved")],
+        readonly=True,
+        copy=False,
+    )
+    milestone_original_amount = fields.Monetary(
+        string="Original Contract",
+        compute="_compute_contract_amounts",
+        compute_sudo=True,
+        groups=AMOUNT_GROUPS,
+        help="Untaxed sum of the milestones that were signed.",
+    )
+    milestone_changes_amount = fields.Monetary(
+        string="Approved Changes", compute="_compute_contract_amounts", compute_sudo=True, groups=AMOUNT_GROUPS
+    )
+    milestone_revised_amount = fields.Monetary(
+        string="Revised Contract", compute="_compute_contract_amounts", compute_sudo=True, groups=AMOUNT_GROUPS
+    )
+    milestone_review_rounds = fields.Integer(
+        string="Included Review Rounds",
+        compute="_compute_milestone_review_rounds",
+        store=True,
+        readonly=False,
+        precompute=True,
+        help="Presentations to the client that the price of a milestone includes; 0: as many as it takes. "
+        "When the client asks for more, a change request is proposed.",
+    )
+
+    _milestone_review_rounds_not_negative = models.Constraint(
+        "CHECK(milestone_review_rounds IS NULL OR milestone_review_rounds >= 0)",
+        "Included review rounds are a number of at least 0.",
+    )
+
+    @api.depends("company_id")
+    def _compute_milestone_review_rounds(self):
+        for order in self.filtered(lambda order: not order.milestone_contract_hash):
+            order.milestone_review_rounds = (order.company_id or self.env.company).milestone_review_rounds
+
+    @api.depends("change_request_ids.state")
+    def _compute_change_request_count(self):
+        for order in self:
+            requests = order.change_request_ids
+            order.change_request_count = len(requests)
+            order.open_change_request_count = len(requests.filtered(lambda request: request._is_open()))
+
+    @api.depends("order_line.price_subtotal", "order_line.billing_milestone_id", "order_line.change_line_id")
+    def _compute_contract_amounts(self):
+        for order in self:
+            original = order._get_original_contract()
+            revised = sum(order._get_contract_lines().mapped("price_subtotal"))
+            order.milestone_original_amount = original
+            order.milestone_revised_amount = order.currency_id.round(revised)
+            order.milestone_changes_amount = order.currency_id.round(revised - original)
+
+    def write(self, vals):
+        if "milestone_review_rounds" in vals:
+            self.filtered(lambda order: order.milestone_ids._is_agreed())._check_frozen_rounds(
+                vals["milestone_review_rounds"]
+            )
+        return super().write(vals)
+
+    def _check_frozen_rounds(self, rounds):
+        if any(order.milestone_review_rounds != rounds for order in self):
+            raise UserError(self.env._("The included review rounds are agreed with the client."))
+
+    def _get_contract_lines(self):
+        self.ensure_one()
+        return self.order_line.filtered(lambda line: line.billing_milestone_id and not line.display_type)
+
+    def _get_original_contract(self):
+        """Return the untaxed sum of the milestones as they were signed."""
+        self.ensure_one()
+        signed = self._get_contract_lines().filtered(lambda line: not line.change_line_id)
+        return self.currency_id.round(sum(signed.mapped("price_subtotal")))
+
+    def _get_live_milestones(self):
+        """Return the milestones that are not cancelled, in the order of the plan."""
+        self.ensure_one()
+        return self.milestone_ids.filtered(lambda milestone: milestone.state != "cancelled").sorted(
+            lambda milestone: (milestone.sequence, milestone.id)
+        )
+
+    def _check_can_change(self):
+        """:raises UserError: when there is no signed milestone contract to change"""
+        for order in self:
+            if order.state != "sale" or not order.milestone_contract_hash:
+                raise UserError(
+                    self.env._(
+                        "%(order)s is no confirmed contract with milestones: change the quotation itself.",
+                        order=order.name,
+                    )
+                )
+
+    def _get_change_effects(self, before, after, open_after):
+        """Return sentences on what a change does to advance, retention and cap.
+
+        :param float before: untaxed contract sum now
+        :param float after: untaxed contract sum after the change
+        :param float open_after: untaxed sum of what is not approved then
+        """
+        self.ensure_one()
+        effects, format_ = [], self.currency_id.format
+        order = self.sudo()
+        if order.advance_remaining:
+            effects.append(
+                self.env._(
+                    "Advance: %(amount)s are still to be recovered, from what is not approved yet (%(open)s untaxed).",
+                    amount=format_(order.advance_remaining),
+                    open=format_(open_after),
+                )
+            )
+        if order._retains_by_terms() and order.milestone_retention_base == "untaxed":
+            effects.append(
+                self.env._(
+                    "Retention: %(after)s in all instead of %(before)s.",
+                    after=format_(order._get_retention_target(after, after)),
+                    before=format_(order._get_retention_target(before, before)),
+                )
+            )
+        elif order.milestone_retention_percentage and order.milestone_retention_method:
+            effects.append(
+                self.env._(
+                    "Retention: %(percentage)s %% of what is billed, of the changed amount too.",
+                    percentage=order._format_percentage(order.milestone_retention_percentage),
+                )
+            )
+        if order.milestone_cap_amount:
+            excess = after - order.milestone_cap_amount
+            effects.append(
+                self.env._(
+                    "Cap: the revised contract exceeds the agreed cap of %(cap)s by %(excess)s.",
+                    cap=format_(order.milestone_cap_amount),
+                    excess=format_(excess),
+                )
+                if self.currency_id.compare_amounts(excess, 0.0) > 0
+                else self.env._(
+                    "Cap: %(left)s are left under the agreed cap of %(cap)s.",
+                    left=format_(-excess),
+                    cap=format_(order.milestone_cap_amount),
+                )
+            )
+        return effects
+
+    # -- contract ---------------------------------------------------------------------------------------
+
+    def _get_agreed_contract(self):
+        """Return the record of the last agreement: the signed contract, or what the last change order led to."""
+        self.ensure_one()
+        last = self.sudo().change_order_ids.sorted("change_order_number")[-1:]
+        return last.agreed_contract or self.sudo().milestone_contract
+
+    def _action_cancel(self):
+        result = super()._action_cancel()
+        for request in self.sudo().change_request_ids.filtered(lambda request: request._is_open()):
+            if request.approval_id:
+                request._close_round("withdrawn", {"method": "internal"})
+            request._set_review_state("cancelled")
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_change_requests(self):
+        if self.sudo().change_request_ids:
+            raise UserError(self.env._("Contracts with change requests are kept: cancel them instead."))
+
+    def action_view_change_requests(self):
+        """Open the change requests of these contracts."""
+        action = self.env["ir.actions.act_window"]._for_xml_id("milestone_billing.sale_change_request_action")
+        action["domain"] = [("order_id", "in", self.ids)]
+        action["context"] = {"default_order_id": self.id} if len(self) == 1 else {}
+        return action
+
+
+class ResCompany(models.Model):
+    _inherit = "res.company"
+
+    milestone_review_rounds = fields.Integer(
+        string="Included Review Rounds",
+        help="Presentations to the client that the price of a milestone includes; 0: as many as it takes.",
+    )
+
+
+class ResConfigSettings(models.TransientModel):
+    _inherit = "res.config.settings"
+
+    milestone_review_rounds = fields.Integer(related="company_id.milestone_review_rounds", readonly=False)
