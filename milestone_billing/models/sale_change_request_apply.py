@@ -54,6 +54,7 @@ class SaleChangeRequest(models.Model):
                 "agreed_contract_hash": self.env["sale.approval"]._hash_text(contract),
             }
         )
+        touched.filtered(lambda milestone: milestone._get_open_reductions())._queue_invoice()
         self._note_application(touched)
         self._recall_others(touched)
 
@@ -160,8 +161,7 @@ class SaleChangeRequestLine(models.Model):
     def _apply_add(self, number):
         milestone = self._create_milestone(self.new_name, self.new_date, self.after_id)
         product = self.product_id or self.company_id._get_milestone_product()
-        lines = self.order_id._create_change_lines(self, [milestone._prepare_change_line(product, self.amount, number)])
-        self._fix_change(lines, [self.amount])
+        self._add_amount(milestone, product, self.amount, number)
         self.deliverable_ids._apply(milestone)
 
     def _apply_change(self, number):
@@ -235,6 +235,12 @@ class SaleChangeRequestLine(models.Model):
 
     # -- amounts ------------------------------------------------------------------------------------------
 
+    def _add_amount(self, target, product, amount, number):
+        """Add ``amount`` to ``target``, with the taxes of ``product``."""
+        lines = self.order_id._create_change_lines(self, [target._prepare_change_line(product, amount, number)])
+        self._fix_change(lines, [amount])
+        return lines
+
     def _share_amount(self, source, target, amount, number):
         """Add ``amount`` to ``target``, in the proportions of products and taxes of ``source``."""
         shares = source._get_change_shares(amount)
@@ -243,6 +249,7 @@ class SaleChangeRequestLine(models.Model):
             self, [line._prepare_change_line(target, share, number, reduction) for line, share in shares]
         )
         self._fix_change(lines, [share for _line, share in shares])
+        return lines
 
     def _fix_change(self, lines, amounts):
         for line, amount in zip(lines, amounts, strict=True):
@@ -250,7 +257,11 @@ class SaleChangeRequestLine(models.Model):
 
     def _move_amount(self, source, target, amount, number):
         """Take ``amount`` from ``source``, tax by tax, and give exactly that to ``target`` if there is one."""
-        for line, part in source._get_moved_parts(amount):
+        self._move_parts(source._get_moved_parts(amount), source, target, number)
+
+    def _move_parts(self, parts, source, target, number):
+        """Make the delta lines for ``parts``, a list of (order line, :class:`TaxedAmount`)."""
+        for line, part in parts:
             taken = self.order_id._create_change_lines(self, [line._prepare_change_line(source, -part.untaxed, number)])
             taken._fix_taxed_amount(part.negated())
             if target:

@@ -50,7 +50,7 @@ class SaleChangeRequest(models.Model):
         :return: dict of
 
             * ``original``, ``approved_changes``, ``this_change``, ``revised``: untaxed sums as exact texts;
-              ``total``: this change with taxes, or empty before it was presented
+              ``total``: this change with taxes, as of its presentation
             * ``end_before``, ``end_after`` (ISO dates, may be empty), ``days`` (calendar days)
             * ``effort`` (hours), ``resources``
             * ``rows``: per milestone a dict of ``id``, ``kind`` (``same``, ``changed``, ``added``, ``cancelled``),
@@ -67,7 +67,7 @@ class SaleChangeRequest(models.Model):
             "approved_changes": exact(order.currency_id.round(plan["before"] - original)),
             "this_change": exact(delta),
             "revised": exact(order.currency_id.round(plan["after"])),
-            "total": exact(self.total_delta) if self.total_delta or self.state != "draft" else "",
+            "total": exact(self.total_delta),
             "end_before": fields.Date.to_string(plan["end_before"]) or "",
             "end_after": fields.Date.to_string(plan["end_after"]) or "",
             "days": plan["days"],
@@ -169,9 +169,9 @@ class SaleChangeRequest(models.Model):
         if not request.line_ids:
             return [self.env._("It changes nothing yet: add what changes of which milestone.")]
         problems = [problem for line in request.line_ids if (problem := line._get_problem())]
-        subjects = request.line_ids.mapped("milestone_id.id")
+        subjects = [line.milestone_id for line in request.line_ids]
         for milestone in request.line_ids.milestone_id:
-            if subjects.count(milestone.id) > 1 or milestone in request.line_ids.target_id.filtered(
+            if subjects.count(milestone) > 1 or milestone in request.line_ids.target_id.filtered(
                 lambda target, milestone=milestone: target in request.line_ids.milestone_id
             ):
                 problems.append(
@@ -186,48 +186,54 @@ class SaleChangeRequestLine(models.Model):
     _inherit = "sale.change.request.line"
 
     def _change_plan_rows(self, rows):
-        """Do to the rows of a plan (see ``_get_plan_change``) what the line does to the contract."""
+        """Do to the rows of a plan (see ``_get_plan_change``) what the line does to the contract.
+
+        :return: the row to which ``amount`` goes, or None
+        """
         self.ensure_one()
         by_milestone = {row["milestone"]: row for row in rows if row["milestone"]}
         own = by_milestone.get(self.milestone_id._origin)
         if self.action == "add":
-            self._insert_plan_row(rows, self.new_name or "", self.amount, self.new_date)
-        elif not own or not own["after"]:
-            return
-        elif self.action == "cancel":
-            own.update(kind="cancelled", after={})
-        elif self.action == "merge":
-            target = by_milestone.get(self.target_id._origin)
-            if target and target["after"]:
-                target["after"]["untaxed"] += own["after"]["untaxed"]
-                own.update(kind="cancelled", after={})
-        elif self.action == "split":
+            return self._insert_plan_row(rows, self.new_name or "", self.new_date)
+        if not own or not own["after"]:
+            return None
+        if self.action == "change":
+            return self._change_plan_row(rows, own)
+        if self.action == "split":
             own["after"]["untaxed"] -= self.amount
-            self._insert_plan_row(
-                rows, self.new_name or "", self.amount, self.new_date or self.milestone_id.contract_date
-            )
-        elif self._becomes_milestone():
-            self._insert_plan_row(rows, self._get_own_milestone_name(), self.amount, self.new_date)
-        else:
-            own["after"].update(
-                name=self.new_name or own["after"]["name"],
-                untaxed=own["after"]["untaxed"] + self.amount,
-                date=self.new_date or own["after"]["date"],
-            )
-            if self._changes_more_than_amount():
-                own["kind"] = "changed"
+            return self._insert_plan_row(rows, self.new_name or "", self.new_date or self.milestone_id.contract_date)
+        target = by_milestone.get(self.target_id._origin)
+        if self.action == "cancel":
+            own.update(kind="cancelled", after={})
+        elif target and target["after"]:
+            target["after"]["untaxed"] += own["after"]["untaxed"]
+            own.update(kind="cancelled", after={})
+        return None
 
-    def _insert_plan_row(self, rows, name, amount, date):
+    def _change_plan_row(self, rows, own):
+        if self._becomes_milestone():
+            return self._insert_plan_row(rows, self._get_own_milestone_name(), self.new_date)
+        own["after"].update(
+            name=self.new_name or own["after"]["name"],
+            untaxed=own["after"]["untaxed"] + self.amount,
+            date=self.new_date or own["after"]["date"],
+        )
+        if self._changes_more_than_amount():
+            own["kind"] = "changed"
+        return own
+
+    def _insert_plan_row(self, rows, name, date):
         row = {
             "milestone": self.env["sale.milestone"],
             "kind": "added",
             "before": {},
-            "after": {"name": name, "untaxed": amount, "date": date or None},
+            "after": {"name": name, "untaxed": self.amount, "date": date or None},
             "is_open": True,
         }
         place = self.after_id if self.action == "add" else self.milestone_id
         positions = [number for number, other in enumerate(rows, 1) if place and other["milestone"] == place._origin]
         rows.insert(positions[0] if positions else len(rows), row)
+        return row
 
     def _becomes_milestone(self):
         """Whether an increase concerns something that is approved already: it becomes a milestone of its own."""

@@ -271,7 +271,7 @@ class SaleOrderLine(models.Model):
 
     def _compute_tax_ids(self):
         """ "Update taxes" leaves agreed milestones, as "Update prices" does."""
-        agreed = self.filtered(lambda line: line.billing_milestone_id._is_agreed())
+        agreed = self.filtered(lambda line: line._origin and line.billing_milestone_id._is_agreed())
         return super(SaleOrderLine, self - agreed)._compute_tax_ids()
 
     # -- prices ---------------------------------------------------------------------------------------

@@ -36,3 +36,4 @@ from . import test_plan_wizard
 from . import test_retention
 from . import test_retention_release
 from . import test_retention_release_milestone
+from . import test_change_request
