@@ -74,6 +74,7 @@
         "demo/sale_milestone_demo.xml",
         "demo/sale_milestone_flow_demo.xml",
         "demo/sale_milestone_terms_demo.xml",
+        "demo/sale_change_request_demo.xml",
     ],
     "assets": {
         "web.assets_frontend": [
