@@ -1,4 +1,5 @@
 from . import sale_milestone_protected_mixin
+from . import sale_milestone_files_mixin
 from . import sale_approval_mixin
 from . import sale_approval_rounds
 from . import sale_approval_portal
@@ -88,3 +89,11 @@ from . import sale_order_line_change
 from . import sale_milestone_change
 from . import sale_milestone_reduction
 from . import sale_order_change
+from . import sale_requirement
+from . import sale_requirement_import
+from . import sale_requirement_deliverable
+from . import sale_order_requirement
+from . import sale_order_requirement_coverage
+from . import sale_order_requirement_display
+from . import sale_order_requirement_sending
+from . import ir_attachment_requirement

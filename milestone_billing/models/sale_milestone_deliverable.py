@@ -12,7 +12,7 @@ class SaleMilestoneDeliverable(models.Model):
 
     _name = "sale.milestone.deliverable"
     _description = "Milestone Deliverable"
-    _inherit = ["sale.milestone.protected.mixin"]
+    _inherit = ["sale.milestone.protected.mixin", "sale.milestone.files.mixin"]
     _order = "milestone_id, sequence, id"
 
     _protected_fields = frozenset({"state", "task_id", "company_id", "order_id"})
@@ -95,17 +95,6 @@ class SaleMilestoneDeliverable(models.Model):
         milestone._check_scope_free()
         if any(deliverable.order_id != milestone.order_id for deliverable in self):
             raise UserError(self.env._("A deliverable can only move between milestones of one order."))
-
-    def _own_attachments(self, known=None):
-        """Tie new files to their deliverable, so that they are readable exactly where it is.
-
-        :raises AccessError: when somebody attaches a file that they may not read themselves
-        """
-        for deliverable in self:
-            attachments = deliverable.attachment_ids - (known or self.env["ir.attachment"])
-            attachments.check_access("read")
-            loose = attachments.sudo().filtered(lambda attachment: not attachment.res_id)
-            loose.write({"res_model": self._name, "res_id": deliverable.id})
 
     def _prepare_snapshot_values(self):
         """Return what the client sees of the deliverables, for the snapshot of a review."""

@@ -198,13 +198,17 @@ class SaleOrder(models.Model):
     def _copy_milestone_lines(self, new_order):
         # copies are created in the order of the originals
         lines = dict(zip(self._get_copiable_order_lines(), new_order.order_line.sorted("id"), strict=True))
-        milestones = dict(zip(self.milestone_ids, new_order.milestone_ids.sorted("id"), strict=True))
+        milestones = self._get_copied_milestones(new_order)
         for milestone, old_lines in self.env["sale.order.line"].union(*lines).grouped("billing_milestone_id").items():
             if milestone:
                 copied = self.env["sale.order.line"].union(*(lines[line] for line in old_lines))
                 copied._write_past_guard({"billing_milestone_id": milestones[milestone].id})
         new_order._arrange_milestone_lines()
         return lines
+
+    def _get_copied_milestones(self, new_order):
+        """Return {milestone: its copy in the new order}: Odoo copies children in the order of their ids."""
+        return dict(zip(self.milestone_ids.sorted("id"), new_order.milestone_ids.sorted("id"), strict=True))
 
     # -- confirmation and cancellation -------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class SaleOrder(models.Model):
 
     def _copy_milestone_lines(self, new_order):
         result = super()._copy_milestone_lines(new_order)
-        copies = dict(zip(self.milestone_ids, new_order.milestone_ids.sorted("id"), strict=True))
+        copies = self._get_copied_milestones(new_order)
         for milestone, copy in copies.items():
             if milestone.predecessor_ids:
                 copy.predecessor_ids = copy.browse(copies[other].id for other in milestone.predecessor_ids)

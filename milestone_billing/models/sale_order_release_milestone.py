@@ -75,7 +75,7 @@ class SaleOrder(models.Model):
                 copied._write_past_guard({"retention_source_id": lines[line.retention_source_id].id})
             if line.retention_values:
                 copied._write_past_guard({"retention_values": line.retention_values})
-        milestones = zip(self.milestone_ids, new_order.milestone_ids.sorted("id"), strict=True)
+        milestones = self._get_copied_milestones(new_order).items()
         for milestone, copied in milestones:
             if milestone.is_retention:
                 copied._write_protected({"is_retention": True})

@@ -178,7 +178,7 @@ class SaleOrder(models.Model):
     def _copy_milestone_lines(self, new_order):
         """The copied contract waits for the copied milestone."""
         lines = super()._copy_milestone_lines(new_order)
-        milestones = dict(zip(self.milestone_ids, new_order.milestone_ids.sorted("id"), strict=True))
+        milestones = self._get_copied_milestones(new_order)
         if self.milestone_retention_milestone_id in milestones:
             new_order.milestone_retention_milestone_id = milestones[self.milestone_retention_milestone_id]
         return lines

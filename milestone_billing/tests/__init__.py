@@ -37,3 +37,6 @@ from . import test_retention
 from . import test_retention_release
 from . import test_retention_release_milestone
 from . import test_change_request
+from . import test_requirement
+from . import test_requirement_proposal
+from . import test_requirement_spreadsheet

@@ -337,6 +337,22 @@ class TestGuards(MilestoneCommon):
         self._bill(copy.milestone_ids)
         self.assertEqual(set(copy.milestone_ids.mapped("billing_state")), {"invoiced"})
 
+    def test_a_copy_of_a_rearranged_plan_keeps_amounts_and_links_with_their_milestones(self):
+        order = self._create_contract([100.0, 200.0, 300.0], confirm=False)
+        first, second, third = order.milestone_ids
+        third.predecessor_ids = second
+        first.sequence = 99
+        self.env.invalidate_all()
+        copy = order.copy()
+        self.env.invalidate_all()
+        self.assertEqual(
+            [
+                (milestone.name, milestone.amount_untaxed, milestone.predecessor_ids.mapped("name"))
+                for milestone in copy.milestone_ids
+            ],
+            [("Milestone 2", 200.0, []), ("Milestone 3", 300.0, ["Milestone 2"]), ("Milestone 1", 100.0, [])],
+        )
+
     def test_a_milestone_is_not_copied_into_an_agreed_plan(self):
         with self.assertRefused("agreed with the client"):
             self.first.copy()

@@ -89,6 +89,9 @@ class TestRights(TestSaleCommon):
         cls.template = cls.env["sale.milestone.template"].create({"name": "Halves", "company_id": cls.env.company.id})
         order = cls._create_order(["Started", "Submitted", "Reviewed", "Approved", "Credited", "Fresh"])
         order.milestone_ids[-1].predecessor_ids = order.milestone_ids[0]
+        cls.requirement, cls.agreed_requirement = cls.env["sale.requirement"].create(
+            [{"order_id": known.id, "statement": "Needed"} for known in (cls.quotation, order)]
+        )
         order.action_confirm()
         order.project_id.sudo().privacy_visibility = "portal"
         order.project_id.sudo().collaborator_ids = [Command.create({"partner_id": cls.helper.id})]
@@ -174,6 +177,14 @@ class TestRights(TestSaleCommon):
             "change name or date of an agreed milestone": lambda env: self.started.with_env(env).write({"name": "New"}),
             "delete a milestone of a quotation": lambda env: self.quotation.milestone_ids.with_env(env).unlink(),
             "edit a deliverable": lambda env: self.started.deliverable_ids.with_env(env).write({"name": "New"}),
+            "read a requirement": lambda env: self.agreed_requirement.with_env(env).read(["statement"]),
+            "write a requirement of a quotation": lambda env: self.requirement.with_env(env).write(
+                {"statement": "New"}
+            ),
+            "change an agreed requirement": lambda env: self.agreed_requirement.with_env(env).write({"kind": "other"}),
+            "say which deliverables meet an agreed requirement": lambda env: self.agreed_requirement.with_env(
+                env
+            ).write({"deliverable_ids": [Command.set(self.started.deliverable_ids.ids)]}),
             "start the work": lambda env: self.fresh.with_env(env).action_start(),
             "submit for review": lambda env: self.started.with_env(env).action_submit(),
             "withdraw a submission": lambda env: self.submitted.with_env(env).action_withdraw(),

@@ -10,3 +10,4 @@ from . import sale_milestone_planner_line
 from . import sale_milestone_planner_source
 from . import account_payment_register_retention
 from . import sale_retention_release_wizard
+from . import mail_compose_message_requirement
