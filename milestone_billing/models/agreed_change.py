@@ -11,6 +11,10 @@ class AgreedChange:
         return isinstance(env.context.get(cls.KEY), cls)
 
     @classmethod
+    def unmark(cls, records):
+        return records.with_context(**{cls.KEY: None})
+
+    @classmethod
     def mark(cls, records):
         """Return ``records`` with the mark, and without Odoo's notes about lines added to a confirmed order."""
         return records.with_context(**{cls.KEY: cls(), "sale_no_log_for_new_lines": True})

@@ -70,7 +70,7 @@ class SaleChangeRequest(models.Model):
             line._apply(number)
         if locked:
             order.locked = True
-        order._arrange_milestone_lines()
+        AgreedChange.unmark(order)._arrange_milestone_lines()
         order._link_project_milestones()
 
     def _end_reviews(self, milestones):
@@ -207,7 +207,9 @@ class SaleChangeRequestLine(models.Model):
         ordered = order.milestone_ids.sorted(lambda milestone: (milestone.sequence, milestone.id))
         place = [*ordered].index(after) + 1 if after in ordered else len(ordered)
         for position, milestone in enumerate(ordered, 1):
-            milestone.sequence = position if position <= place else position + 1
+            sequence = position if position <= place else position + 1
+            if milestone.sequence != sequence:
+                milestone.sequence = sequence
         added = self.env["sale.milestone"].create(
             {
                 "order_id": order.id,

@@ -13,8 +13,8 @@ class SaleChangeRequestLine(models.Model):
         release = order.milestone_ids.filtered(
             lambda milestone: milestone.is_retention and milestone.state not in ("approved", "cancelled")
         )
-        contract = order._get_retention_contract()
-        if not release or not contract or not order._retains_by_milestone():
+        contract = release and order._retains_by_milestone() and order._get_retention_contract()
+        if not contract:
             return release.browse(), 0.0
         return release, self.currency_id.round(amount * order._get_retention_target(contract) / contract)
 

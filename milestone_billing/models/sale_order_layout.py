@@ -1,5 +1,7 @@
 from odoo import models
 
+from .agreed_change import AgreedChange
+
 
 class SaleOrder(models.Model):
     """Where the lines of milestones stand on the order: each milestone is a section."""
@@ -12,6 +14,8 @@ class SaleOrder(models.Model):
         A section reaches to the next one: a free line that follows a milestone would be shown, and
         invoiced, under that milestone's name. Down payments come last, as in native orders.
         """
+        if AgreedChange.is_under_way(self.env):
+            return  # once, when all of the change is there
         for order in self.filtered("milestone_ids"):
             order._ensure_milestone_sections()
             lines = order.order_line.sorted(lambda line: (line.sequence, line._origin.id or 0))
