@@ -47,6 +47,7 @@ def tell(env):
     milestone = deliver(env(user=users["Project manager"]), order)
     approve(env, milestone, client_user.partner_id)
     invoice = bill(env, milestone)
+    begin_next(env, order)
     pay(env(user=users["Accountant"]), invoice)
     keep_accounts(env, order)
     reconcile(env, order, invoice)
@@ -161,6 +162,11 @@ def sign(order):
     order.write({"signed_by": order.partner_id.name, "signed_on": fields.Datetime.now(), "signature": draw_signature()})
     order.action_confirm()
     say(f"The client signs; {order.name} is confirmed and project {order.project_id.name} is made.")
+    first = order.milestone_ids[0]
+    tell_fact(
+        f"Tasks of {first.name}: {', '.join(first.deliverable_ids.task_id.mapped('name'))}; the others are a plan."
+    )
+    tell_fact(f"Team: {', '.join(order.milestone_contact_ids.mapped('display_name'))}; the client gets a welcome.")
     tell_fact(f"Invoiceable now: {money(sum(order.order_line.mapped('untaxed_amount_to_invoice')), order)}")
 
 
@@ -221,6 +227,15 @@ def bill(env, milestone):
     tell_fact(f"The advance is deducted from it: {money(milestone.advance_recovered, invoice).strip()}, with taxes")
     tell_fact(f"Kept back by the client: {money(invoice.retention_amount, invoice).strip()}")
     return invoice
+
+
+def begin_next(env, order):
+    env["sale.milestone"]._cron_create_next_tasks()
+    following = env["sale.order"].browse(order.id).milestone_ids[1]
+    if not following.deliverable_ids.task_id:
+        raise AssertionError(f"{following.name} has no tasks.")
+    due = following.deliverable_ids.task_id[-1:].date_deadline
+    say(f"{following.name} comes next: its tasks are made, the last one is due on {due:%Y-%m-%d}.")
 
 
 def pay(env, invoice):

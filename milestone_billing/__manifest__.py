@@ -14,6 +14,7 @@
         "security/sale_retention_rules.xml",
         "security/sale_change_request_rules.xml",
         "security/sale_requirement_rules.xml",
+        "security/sale_engagement_contact_rules.xml",
         "data/product_data.xml",
         "data/mail_activity_type_data.xml",
         "data/mail_activity_cap_data.xml",
@@ -23,6 +24,8 @@
         "data/ir_cron_data.xml",
         "data/retention_cron_data.xml",
         "data/retention_mail_template_data.xml",
+        "data/kickoff_data.xml",
+        "data/kickoff_mail_template_data.xml",
         "report/sale_milestone_report_templates.xml",
         "report/statement_reports.xml",
         "report/statement_report_templates.xml",
@@ -72,6 +75,11 @@
         "views/sale_order_retention_views.xml",
         "views/sale_requirement_views.xml",
         "views/sale_order_requirement_views.xml",
+        "views/sale_engagement_contact_views.xml",
+        "views/sale_order_kickoff_views.xml",
+        "views/project_project_kickoff_views.xml",
+        "views/res_config_settings_kickoff_views.xml",
+        "views/kickoff_templates.xml",
     ],
     "demo": [
         "demo/sale_milestone_template_demo.xml",
@@ -80,6 +88,7 @@
         "demo/sale_milestone_flow_demo.xml",
         "demo/sale_milestone_terms_demo.xml",
         "demo/sale_change_request_demo.xml",
+        "demo/sale_kickoff_demo.xml",
     ],
     "assets": {
         "web.assets_frontend": [

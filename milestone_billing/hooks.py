@@ -1,5 +1,6 @@
+KEPT_MODELS = ("product.product", "product.template", "project.role")
+
+
 def uninstall_hook(env):
-    """Leave the milestone product with the orders and invoices that are made of it."""
-    env["ir.model.data"].search(
-        [("module", "=", "milestone_billing"), ("model", "in", ("product.product", "product.template"))]
-    ).unlink()
+    """Leave the milestone product and the roles with the orders, invoices and tasks that use them."""
+    env["ir.model.data"].search([("module", "=", "milestone_billing"), ("model", "in", KEPT_MODELS)]).unlink()

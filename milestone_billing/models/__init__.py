@@ -97,3 +97,14 @@ from . import sale_order_requirement_coverage
 from . import sale_order_requirement_display
 from . import sale_order_requirement_sending
 from . import ir_attachment_requirement
+from . import res_company_kickoff
+from . import res_config_settings_kickoff
+from . import sale_engagement_contact
+from . import sale_milestone_tasks
+from . import sale_order_tasks
+from . import sale_order_team
+from . import sale_order_updates
+from . import sale_order_kickoff
+from . import sale_order_checklist
+from . import project_project_kickoff
+from . import calendar_event

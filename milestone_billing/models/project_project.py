@@ -57,7 +57,7 @@ class ProjectProject(models.Model):
         return buttons
 
     def _link_billing_milestones(self, milestones):
-        """Make one project milestone per billing milestone, with a task per deliverable.
+        """Make one project milestone per billing milestone; their tasks come with their turn.
 
         :param milestones: ``sale.milestone`` records of confirmed orders that have none yet
         """
@@ -78,11 +78,13 @@ class ProjectProject(models.Model):
         )
         for milestone, native in zip(milestones, natives, strict=True):
             milestone._write_protected({"project_milestone_id": native.id})
-        self._create_deliverable_tasks(milestones.deliverable_ids)
 
-    def _create_deliverable_tasks(self, deliverables):
+    def _create_deliverable_tasks(self, deliverables, deadlines):
+        """Make a task for each deliverable.
+
+        :param deadlines: datetime (UTC) or False per deliverable
+        """
         self.ensure_one()
-        deliverables = deliverables.filtered(lambda deliverable: not deliverable.task_id)
         tasks = self.env["project.task"].create(
             [
                 {
@@ -91,12 +93,12 @@ class ProjectProject(models.Model):
                     "milestone_id": deliverable.milestone_id.project_milestone_id.id,
                     "partner_id": deliverable.milestone_id.partner_id.id,
                     "sale_line_id": deliverable.milestone_id._get_task_order_line().id,
-                    "date_deadline": deliverable.milestone_id.contract_date,
+                    "date_deadline": deadline,
                     "description": deliverable._get_task_description(),
                     "company_id": self.company_id.id,
                     "user_ids": False,
                 }
-                for deliverable in deliverables
+                for deliverable, deadline in zip(deliverables, deadlines, strict=True)
             ]
         )
         for deliverable, task in zip(deliverables, tasks, strict=True):

@@ -63,6 +63,7 @@ class SaleMilestoneDeliverable(models.Model):
         deliverables = super().create(vals_list)
         deliverables.milestone_id._check_scope_free()
         deliverables._own_attachments()
+        deliverables._create_tasks_of_running_work()
         return deliverables
 
     def write(self, vals):
@@ -116,6 +117,12 @@ class SaleMilestoneDeliverable(models.Model):
             }
             for deliverable in self
         ]
+
+    def _create_tasks_of_running_work(self):
+        """Deliverables that come later get their task with the others, if those have theirs or it is their turn."""
+        for milestone in self.milestone_id.sudo().filtered(lambda milestone: milestone.order_state == "sale"):
+            if milestone.deliverable_ids.task_id or milestone in milestone.order_id._get_current_milestones():
+                milestone._create_missing_tasks()
 
     def _get_task_description(self):
         """Return the acceptance criteria as the description of the task, or False."""

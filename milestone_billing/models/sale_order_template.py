@@ -10,3 +10,11 @@ class SaleOrderTemplate(models.Model):
         index="btree_not_null",
         help="Quotations made from this template are planned by these milestones when they are saved.",
     )
+    milestone_project_template_id = fields.Many2one(
+        "project.project",
+        string="Project Template",
+        domain=[("is_template", "=", True)],
+        check_company=True,
+        index="btree_not_null",
+        help="Projects of orders that are made from this template are made from that one.",
+    )

@@ -40,3 +40,5 @@ from . import test_change_request
 from . import test_requirement
 from . import test_requirement_proposal
 from . import test_requirement_spreadsheet
+from . import test_kickoff
+from . import test_kickoff_tasks

@@ -50,6 +50,8 @@ class MilestoneCommon(TestSaleCommon):
                 "milestone_product_id": cls.milestone_product.id,
                 # a project costs time: the tests that need one ask for it
                 "milestone_create_project": False,
+                # and so do those that read the welcome among other mails
+                "milestone_welcome": False,
             }
         )
         cls.client_company = cls.env["res.partner"].create(

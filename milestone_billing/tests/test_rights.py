@@ -186,6 +186,12 @@ class TestRights(TestSaleCommon):
                 env
             ).write({"deliverable_ids": [Command.set(self.started.deliverable_ids.ids)]}),
             "start the work": lambda env: self.fresh.with_env(env).action_start(),
+            "create the tasks of a milestone": lambda env: self.fresh.with_env(env).action_create_tasks(),
+            "plan the kickoff on the order": lambda env: self.fresh.order_id.with_env(env).action_plan_kickoff(),
+            "plan the kickoff in the project": lambda env: self.fresh.project_id.with_env(env).action_plan_kickoff(),
+            "edit the team": lambda env: (
+                self.fresh.order_id.sudo().milestone_contact_ids[0].with_env(env).write({"receives_updates": True})
+            ),
             "submit for review": lambda env: self.started.with_env(env).action_submit(),
             "withdraw a submission": lambda env: self.submitted.with_env(env).action_withdraw(),
             "revoke a personal link": lambda env: self.submitted.approval_id.recipient_ids.with_env(

@@ -28,6 +28,7 @@ ALLOWED = {
         "action_view_tasks",
         "action_open_plan",
         "action_view_change_requests",
+        "action_create_tasks",
     },
     "sale.change.request": {
         "action_submit",
@@ -60,6 +61,7 @@ ALLOWED = {
         "action_import_requirements",
         "action_view_requirements",
         "action_view_requirement_coverage",
+        "action_plan_kickoff",
     },
     "sale.milestone.planner": {"action_apply", "action_undo"},
     "sale.milestone.template.line": {"action_open_details"},
@@ -70,7 +72,7 @@ ALLOWED = {
     "res.config.settings": {"action_create_retention_account"},
     "account.move": {"action_view_billing_milestones"},
     "res.partner": {"action_bill_milestones"},
-    "project.project": {"action_view_billing_milestones"},
+    "project.project": {"action_view_billing_milestones", "action_plan_kickoff", "action_view_team"},
     "project.milestone": {"action_view_billing_milestone"},
 }
 # Native methods that the addon extends keep their own rules.

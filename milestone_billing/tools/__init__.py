@@ -1,1 +1,1 @@
-from . import apportion
+from . import apportion, attempt
