@@ -69,6 +69,65 @@ def make_contract(server, milestones=1, approvers=1):
     return server.shell(MAKE_CONTRACT.format(milestones=milestones, approvers=approvers))
 
 
+MAKE_REQUESTS = """
+    from odoo.fields import Command
+    order = env["sale.order"].browse({order})
+    requests = env["sale.change.request"].create([
+        {{
+            "order_id": order.id,
+            "title": f"Change {{number}}",
+            "reason": "It has to be so.",
+            "line_ids": [
+                Command.create({{"action": "change", "milestone_id": milestone, "amount": 100.0 * (number + 1)}})
+                for milestone in milestones
+            ],
+        }}
+        for number, milestones in enumerate({milestones})
+    ])
+    requests.action_submit()
+    return [
+        {{
+            "id": request.id,
+            "links": [
+                recipient._get_access_url().partition("/my/")[2] for recipient in request.approval_id.recipient_ids
+            ],
+        }}
+        for request in requests
+    ]
+"""
+REQUESTS = """
+    env.cr.commit()
+    requests = env["sale.change.request"].browse({ids})
+    order = requests.order_id
+    return {{
+        "requests": [
+            {{
+                "state": request.state,
+                "number": request.change_order_number,
+                "decisions": request.approval_ids.mapped("decision"),
+                "lines": request.line_ids.order_line_ids.mapped("price_subtotal"),
+                "evidence": request._verify_evidence(),
+            }}
+            for request in requests
+        ],
+        "original": order.milestone_original_amount,
+        "changes": order.milestone_changes_amount,
+        "revised": order.milestone_revised_amount,
+    }}
+"""
+
+
+def make_requests(server, contract, milestones):
+    """Present a change request for each list of milestones; return their ids and personal links."""
+    ids = [[milestone["id"] for milestone in touched] for touched in milestones]
+    return server.shell(MAKE_REQUESTS.format(order=contract["order"], milestones=ids))
+
+
+def read_requests(server, requests):
+    """Return what the database says of change requests and of their contract."""
+    return server.shell(REQUESTS.format(ids=[request["id"] for request in requests]))
+
+
 def read_state(server, milestones):
     """Return what the database says of the milestones, read by a process of its own."""
     return server.shell(STATE.format(ids=[milestone["id"] for milestone in milestones]))
@@ -91,10 +150,10 @@ def wait_until_invoiced(server, milestones, seconds=60):
 class Client:
     """Somebody with a personal link and a browser, who looks at the page before deciding."""
 
-    def __init__(self, server, milestone, link=0):
+    def __init__(self, server, subject, link=0, kind="milestones"):
         self.session = server.visitor()
-        self.path = f"/my/milestones/{milestone['id']}"
-        self.query = milestone["links"][link].partition("?")[2]
+        self.path = f"/my/{kind}/{subject['id']}"
+        self.query = subject["links"][link].partition("?")[2]
         self.snapshot = None
         self.csrf_token = None
 
