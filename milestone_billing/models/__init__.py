@@ -52,11 +52,18 @@ from . import sale_order_release_milestone
 from . import sale_retention_release
 from . import sale_retention_release_line
 from . import sale_order_retention_release
+from . import sale_order_contract
+from . import sale_milestone_contract
+from . import sale_order_signature
+from . import sale_milestone_signature
+from . import sale_order_signed_document
+from . import payment_transaction
 from . import sale_retention_report
 from . import project_project
 from . import project_milestone
 from . import account_move
 from . import ir_attachment
+from . import ir_attachment_signed
 from . import account_move_line
 from . import account_move_hold
 from . import account_move_cap
@@ -108,3 +115,4 @@ from . import sale_order_kickoff
 from . import sale_order_checklist
 from . import project_project_kickoff
 from . import calendar_event
+from . import res_company_countersign

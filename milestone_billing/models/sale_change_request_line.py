@@ -468,7 +468,8 @@ class SaleChangeRequestDeliverable(models.Model):
         for change in self:
             values = {name: change[name] for name in ("name", "acceptance_criteria") if change[name]}
             if change.action == "add":
-                self.env["sale.milestone.deliverable"].create({"milestone_id": milestone.id, **values})
+                added = self.env["sale.milestone.deliverable"].create({"milestone_id": milestone.id, **values})
+                added._write_protected({"is_agreed": True})
             elif change.action == "change":
                 change.deliverable_id.write(values)
             else:

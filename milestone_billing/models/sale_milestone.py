@@ -181,8 +181,7 @@ class SaleMilestone(models.Model):
             raise UserError(self.env._("A milestone stays with its order. Plan a new one on the other order."))
         if "product_id" in vals:
             self._check_plan_open()
-        if CONTRACT_FIELDS.intersection(vals) and not self.env.user.has_group("sales_team.group_sale_manager"):
-            self._check_plan_open()
+        self._check_contract_fields(vals)
         result = super().write(vals)
         if "sequence" in vals or "name" in vals:
             self.order_id._arrange_milestone_lines()
@@ -270,6 +269,20 @@ class SaleMilestone(models.Model):
                         order=milestone.order_id.name,
                     )
                 )
+
+    def _check_contract_fields(self, vals):
+        """:raises UserError: when ``vals`` changes what was signed of an agreed milestone"""
+        names = CONTRACT_FIELDS.intersection(vals)
+        for milestone in self if names else ():
+            if milestone._is_agreed() and any(milestone._is_changed_by(name, vals[name]) for name in names):
+                milestone._check_plan_open()
+
+    def _is_changed_by(self, name, value):
+        self.ensure_one()
+        changed = self.new({name: value}, origin=self)
+        if self._fields[name].type == "many2many":
+            return set(changed[name]._origin.ids) != set(self[name].ids)
+        return changed[name] != self[name]
 
     def _check_scope_free(self):
         """:raises UserError: while the milestone is under review, or once it is approved"""

@@ -54,13 +54,11 @@ class SaleMilestone(models.Model):
             )
 
     @api.depends("state", "order_state")
-    @api.depends_context("uid")
     def _compute_can_edit(self):
-        """What is reviewed rests; name and date of a confirmed order are agreed, sales administrators excepted."""
-        is_manager = self.env.user.has_group("sales_team.group_sale_manager")
+        """What is reviewed rests; name and date of a confirmed order are agreed with the client."""
         for milestone in self:
             milestone.can_edit_scope = milestone.state in ("draft", "in_progress", "changes_requested")
-            milestone.can_edit_contract = milestone.can_edit_scope and (milestone.order_state != "sale" or is_manager)
+            milestone.can_edit_contract = milestone.can_edit_scope and milestone.order_state != "sale"
 
     @api.depends("state", "approval_ids.comment")
     def _compute_changes_comment(self):

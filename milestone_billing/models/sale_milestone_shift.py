@@ -38,7 +38,7 @@ class SaleMilestone(models.Model):
 
         :param int days: by how many, earlier when negative; without it a dialog shows the dates first
         :raises UserError: when no dated milestone follows, for no or too many days,
-            or when the plan is agreed and the user no sales administrator
+            or when the plan is agreed
         """
         self.ensure_one()
         self.check_access("write")
@@ -100,6 +100,5 @@ class SaleMilestone(models.Model):
         return movable.sorted(lambda milestone: (milestone.contract_date, milestone.sequence, milestone.id))
 
     def _check_can_move(self):
-        """:raises UserError: on an agreed plan, for others than sales administrators"""
-        if not self.env.user.has_group("sales_team.group_sale_manager"):
-            self._check_plan_open()
+        """:raises UserError: on an agreed plan"""
+        self._check_plan_open()

@@ -6,7 +6,6 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from .res_company import INVOICE_POLICIES
 from .sale_approval_mixin import ApprovalPolicy
 
-PROTECTED_FIELDS = frozenset({"milestone_contract", "milestone_contract_hash"})
 # Terms of a confirmed milestone contract, and who they were agreed with.
 FROZEN_FIELDS = frozenset({"partner_id", "company_id", "currency_id", "pricelist_id"})
 POLICY_FIELDS = frozenset(
@@ -26,6 +25,9 @@ POLICY_FIELDS = frozenset(
 
 class SaleOrder(models.Model):
     _inherit = "sale.order"
+
+    # set by the methods of the addon only, see _write_protected
+    _protected_fields = frozenset({"milestone_contract", "milestone_contract_hash"})
 
     milestone_ids = fields.One2many("sale.milestone", "order_id", string="Milestones", copy=True)
     billing_milestone_count = fields.Integer(compute="_compute_billing_milestone_count")
@@ -149,7 +151,7 @@ class SaleOrder(models.Model):
         clean = {
             key: value
             for key, value in self.env.context.items()
-            if key.removeprefix("default_") not in PROTECTED_FIELDS
+            if key.removeprefix("default_") not in self._protected_fields
         }
         return super(SaleOrder, self.with_context(clean)).create(vals_list)  # pylint: disable=context-overridden
 
@@ -160,8 +162,17 @@ class SaleOrder(models.Model):
         return super().write(vals)
 
     def _refuse_milestone_evidence(self, vals):
-        if PROTECTED_FIELDS.intersection(vals):
-            raise AccessError(self.env._("The agreed contract is recorded by the confirmation and cannot be changed."))
+        if self._protected_fields.intersection(vals):
+            raise AccessError(
+                self.env._("What was agreed and signed is recorded by the signatures themselves and cannot be changed.")
+            )
+
+    def _write_protected(self, vals):
+        """Write what follows from signatures and agreed changes, past all guards of the contract.
+
+        To be called after rights and state were checked.
+        """
+        return super().write(vals)
 
     def _check_frozen(self, vals):
         """:raises UserError: when ``vals`` changes what a confirmed milestone contract is about"""
@@ -281,9 +292,10 @@ class SaleOrder(models.Model):
             return  # confirmed again: the evidence so far refers to the first agreement
         Approval = self.env["sale.approval"]
         contract = Approval._dump_canonical(self.sudo()._prepare_contract_values())
-        # written past our own guard, and for everybody who may confirm: the text is for administrators only
-        values = {"milestone_contract": contract, "milestone_contract_hash": Approval._hash_text(contract)}
-        super(SaleOrder, self.sudo()).write(values)
+        # for everybody who may confirm: the text is for administrators only
+        self.sudo()._write_protected(
+            {"milestone_contract": contract, "milestone_contract_hash": Approval._hash_text(contract)}
+        )
 
     def _prepare_contract_values(self):
         self.ensure_one()

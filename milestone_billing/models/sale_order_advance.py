@@ -123,8 +123,8 @@ class SaleOrder(models.Model):
                 labels = ", ".join(sorted(order._fields[name]._description_string(self.env) for name in changed))
                 raise UserError(
                     self.env._(
-                        "%(order)s is agreed with the client: %(fields)s cannot change any more. A further advance "
-                        "can be invoiced as a down payment; an advance invoice can be credited.",
+                        "%(order)s is agreed with the client: %(fields)s cannot change any more. Make a change "
+                        "request for the client to approve. A further advance can be invoiced as a down payment.",
                         order=order.name,
                         fields=labels,
                     )

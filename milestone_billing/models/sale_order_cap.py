@@ -109,7 +109,7 @@ class SaleOrder(models.Model):
                 raise UserError(
                     self.env._(
                         "The cap of %(order)s is agreed with the client and cannot be changed by one side. "
-                        "Agree on a new contract with the client for what exceeds it.",
+                        "Raise a change request, or agree on a new contract.",
                         order=order.name,
                     )
                 )

@@ -64,7 +64,7 @@ class SaleOrder(models.Model):
     def _compute_contract_amounts(self):
         for order in self:
             original = order._get_original_contract()
-            revised = sum(order._get_contract_lines().mapped("price_subtotal"))
+            revised = sum(order._get_milestone_lines().mapped("price_subtotal"))
             order.milestone_original_amount = original
             order.milestone_revised_amount = order.currency_id.round(revised)
             order.milestone_changes_amount = order.currency_id.round(revised - original)
@@ -80,14 +80,14 @@ class SaleOrder(models.Model):
         if any(order.milestone_review_rounds != rounds for order in self):
             raise UserError(self.env._("The included review rounds are agreed with the client."))
 
-    def _get_contract_lines(self):
+    def _get_milestone_lines(self):
         self.ensure_one()
         return self.order_line.filtered(lambda line: line.billing_milestone_id and not line.display_type)
 
     def _get_original_contract(self):
         """Return the untaxed sum of the milestones as they were signed."""
         self.ensure_one()
-        signed = self._get_contract_lines().filtered(lambda line: not line.change_line_id)
+        signed = self._get_milestone_lines().filtered(lambda line: not line.change_line_id)
         return self.currency_id.round(sum(signed.mapped("price_subtotal")))
 
     def _get_live_milestones(self):
@@ -161,10 +161,21 @@ class SaleOrder(models.Model):
     # -- contract ---------------------------------------------------------------------------------------
 
     def _get_agreed_contract(self):
-        """Return the record of the last agreement: the signed contract, or what the last change order led to."""
-        self.ensure_one()
+        """After a change order it is what that led to."""
         last = self.sudo().change_order_ids.sorted("change_order_number")[-1:]
-        return last.agreed_contract or self.sudo().milestone_contract
+        return last.agreed_contract or super()._get_agreed_contract()
+
+    def _prepare_contract_values(self):
+        values = super()._prepare_contract_values()
+        for milestone, milestone_values in zip(self.milestone_ids.sorted("id"), values["milestones"], strict=True):
+            if milestone.approver_ids:
+                milestone_values["own_approvers"] = sorted(milestone.approver_ids.ids)
+            if milestone.review_days:
+                milestone_values["review_days"] = milestone.review_days
+        return values
+
+    def _get_contract_labels(self):
+        return {**super()._get_contract_labels(), "own_approvers": self.env._("approvers")}
 
     def _action_cancel(self):
         result = super()._action_cancel()

@@ -15,17 +15,14 @@ class SaleOrder(models.Model):
     )
 
     @api.depends("milestone_ids.date_warning", "milestone_ids.date_shift", "state")
-    @api.depends_context("uid")
     def _compute_milestone_date_notes(self):
-        is_manager = self.env.user.has_group("sales_team.group_sale_manager")
         for order in self:
             warnings = order.milestone_ids.filtered(
                 lambda milestone: milestone.date_warning and milestone.state not in ("approved", "cancelled")
             )
             order.milestone_date_warning = "\n".join(warnings.mapped("date_warning"))
             moved = order.milestone_ids.filtered("date_shift")
-            may_move = order.state in ("draft", "sent") or (is_manager and order.state == "sale")
-            order.milestone_shift_offer = may_move and "\n".join(
+            order.milestone_shift_offer = order.state in ("draft", "sent") and "\n".join(
                 self.env._(
                     "%(milestone)s moved by %(days)s days: %(count)s following milestones kept their dates.",
                     milestone=milestone.name,

@@ -6,6 +6,9 @@ PLAN_DISPLAYS = [
     ("detailed", "Detailed: with deliverables and acceptance criteria"),
 ]
 
+# context of the documents that show the whole plan
+WHOLE_PLAN = "milestone_whole_plan"
+
 
 class ResCompany(models.Model):
     _inherit = "res.company"
@@ -44,6 +47,11 @@ class SaleOrder(models.Model):
             company = order.company_id or self.env.company
             order.milestone_plan_display = company.milestone_plan_display
 
+    def _get_plan_display(self):
+        """Return what is shown of the plan: all of it in a signed contract."""
+        self.ensure_one()
+        return "detailed" if self.env.context.get(WHOLE_PLAN) else self.milestone_plan_display
+
     def _get_payment_plan(self):
         """Return the rows of the payment plan and its sums, or an empty dict when there is none to show.
 
@@ -53,7 +61,8 @@ class SaleOrder(models.Model):
         self.ensure_one()
         order = self.sudo()  # whoever reads the document may read its plan
         milestones = order.milestone_ids.filtered(lambda milestone: milestone.state != "cancelled")
-        if not milestones or order.milestone_plan_display == "none":
+        display = order._get_plan_display()
+        if not milestones or display == "none":
             return {}
         milestones = milestones.sorted(lambda milestone: (milestone.sequence, milestone.id))
         planned = {
@@ -79,7 +88,7 @@ class SaleOrder(models.Model):
                 milestone: ", ".join(str(numbers[other]) for other in milestones if other in milestone.predecessor_ids)
                 for milestone in milestones
             },
-            "detailed": order.milestone_plan_display == "detailed",
+            "detailed": display == "detailed",
             "rest": rest,
             "sum": whole,
         }

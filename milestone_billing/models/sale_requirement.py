@@ -129,6 +129,7 @@ class SaleRequirement(models.Model):
         requirements._number()
         requirements._check_links({})
         requirements._own_attachments()
+        requirements.order_id._check_signature_at_commit()
         return requirements
 
     def write(self, vals):
@@ -139,6 +140,7 @@ class SaleRequirement(models.Model):
         files = self.attachment_ids
         links = {requirement: requirement.deliverable_ids for requirement in self}
         result = super().write(vals)
+        self.order_id._check_signature_at_commit()
         if "name" in vals:
             self._number()
         if "deliverable_ids" in vals:
@@ -150,6 +152,7 @@ class SaleRequirement(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_agreed(self):
         self._check_open()
+        self.order_id._check_signature_at_commit()
 
     def copy(self, default=None):
         """Copy with a reference of its own: within an order each is there once."""

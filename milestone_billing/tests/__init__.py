@@ -42,3 +42,6 @@ from . import test_requirement_proposal
 from . import test_requirement_spreadsheet
 from . import test_kickoff
 from . import test_kickoff_tasks
+from . import test_countersign
+from . import test_signed_contract
+from . import test_portal_signing

@@ -29,7 +29,8 @@ class TestApproval(MilestoneCommon):
         return (record or self.milestone).with_user(self.users[role])
 
     def _require_internal_review(self, client=True):
-        self.order.write({"milestone_internal_review": True, "milestone_client_approval": client})
+        # as if it had been agreed so
+        self.order._write_protected({"milestone_internal_review": True, "milestone_client_approval": client})
 
     # -- submission --------------------------------------------------------------------------------
 

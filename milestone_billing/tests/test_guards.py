@@ -90,9 +90,7 @@ class TestGuards(MilestoneCommon):
         order = self.order.with_user(self.users["salesperson"])
         for name, value in {
             "milestone_approver_ids": [Command.set(self.other_contact.ids)],
-            "milestone_client_approval": False,
             "milestone_internal_review": True,
-            "milestone_review_days": 1,
             "milestone_invoice_policy": "manual",
         }.items():
             with self.subTest(field=name), self.assertRaises(AccessError):
@@ -190,8 +188,11 @@ class TestGuards(MilestoneCommon):
         other = self._create_contract([1.0])
         with self.assertRefused("milestones of one order"):
             self.first.deliverable_ids.milestone_id = other.milestone_ids
-        self.first.deliverable_ids.milestone_id = self.second
+        added = self.first.deliverable_ids.create({"milestone_id": self.first.id, "name": "Detail"})
+        added.milestone_id = self.second
         self.assertEqual(len(self.second.deliverable_ids), 2)
+        with self.assertRefused("change request"):
+            self.first.deliverable_ids.milestone_id = self.second
 
     # -- protected fields ----------------------------------------------------------------------------
 

@@ -192,7 +192,7 @@ class TestPortalApproval(PortalCommon):
         link = self._link(self.recipient)
         snapshot = self._read_snapshot(link)
         self.milestone.action_withdraw()
-        self.milestone.deliverable_ids[0].name = "Screens, second version"
+        self.milestone.deliverable_ids[0].url = "https://example.com/second-version"
         self.milestone.action_submit()
         answer = self._sign(link, snapshot=snapshot)
         self.assertTrue(answer["redirect_url"].endswith("message=changed"))

@@ -8,6 +8,8 @@ from odoo.tools import file_path, mute_logger
 
 from odoo.addons.sale.tests.common import TestSaleCommon
 
+from .common import PIXEL
+
 GROUPS = {
     "employee": [],
     "project_user": ["project.group_project_user"],
@@ -99,6 +101,11 @@ class TestRights(TestSaleCommon):
         cls.advanced.write({"milestone_advance_type": "percentage", "milestone_advance_percentage": 10.0})
         cls.advanced.milestone_advance_policy = "manual"
         cls.advanced.action_confirm()
+        cls.quotation.milestone_countersign = True
+        cls.countersigned = cls._create_order(["Signed"])
+        cls.countersigned.write(
+            {"milestone_countersign": True, "signed_by": "Client", "signature": PIXEL, "state": "sent"}
+        )
         milestones = dict(zip(order.milestone_ids.mapped("name"), order.milestone_ids, strict=True))
         cls.started, cls.submitted, cls.reviewed, cls.approved, cls.credited, cls.fresh = (
             milestones[name] for name in ("Started", "Submitted", "Reviewed", "Approved", "Credited", "Fresh")
@@ -176,7 +183,6 @@ class TestRights(TestSaleCommon):
             "save a plan as a template": lambda env: self.quotation.with_env(env).action_save_milestone_template(),
             "change name or date of an agreed milestone": lambda env: self.started.with_env(env).write({"name": "New"}),
             "delete a milestone of a quotation": lambda env: self.quotation.milestone_ids.with_env(env).unlink(),
-            "edit a deliverable": lambda env: self.started.deliverable_ids.with_env(env).write({"name": "New"}),
             "read a requirement": lambda env: self.agreed_requirement.with_env(env).read(["statement"]),
             "write a requirement of a quotation": lambda env: self.requirement.with_env(env).write(
                 {"statement": "New"}
@@ -185,6 +191,17 @@ class TestRights(TestSaleCommon):
             "say which deliverables meet an agreed requirement": lambda env: self.agreed_requirement.with_env(
                 env
             ).write({"deliverable_ids": [Command.set(self.started.deliverable_ids.ids)]}),
+            "edit a deliverable": lambda env: self.started.deliverable_ids.with_env(env).write(
+                {"url": "https://a.example"}
+            ),
+            "change what was signed of a deliverable": lambda env: self.started.deliverable_ids.with_env(env).write(
+                {"name": "New"}
+            ),
+            "verify a contract": lambda env: self.started.order_id.with_env(env).action_verify_contract(),
+            "waive the countersignature of a quotation": lambda env: self.quotation.with_env(env).write(
+                {"milestone_countersign": False}
+            ),
+            "countersign a contract": lambda env: self.countersigned.with_env(env).action_countersign(),
             "start the work": lambda env: self.fresh.with_env(env).action_start(),
             "create the tasks of a milestone": lambda env: self.fresh.with_env(env).action_create_tasks(),
             "plan the kickoff on the order": lambda env: self.fresh.order_id.with_env(env).action_plan_kickoff(),

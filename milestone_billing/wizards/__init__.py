@@ -11,3 +11,4 @@ from . import sale_milestone_planner_source
 from . import account_payment_register_retention
 from . import sale_retention_release_wizard
 from . import mail_compose_message_requirement
+from . import sale_order_countersign
