@@ -4,3 +4,6 @@ from . import portal_decision
 from . import portal_retention
 from . import portal_statement
 from . import portal_contract
+from . import portal_proposal
+from . import portal_discussion
+from . import mail_link

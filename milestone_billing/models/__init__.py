@@ -86,6 +86,14 @@ from . import res_company_retention
 from . import res_config_settings_retention
 from . import res_partner
 from . import res_company_schedule
+from . import sale_contract_template
+from . import sale_order_revision
+from . import sale_order_proposal
+from . import sale_order_terms
+from . import sale_order_negotiation
+from . import sale_order_timeline
+from . import sale_milestone_discussion
+from . import ir_attachment_proposal
 from . import sale_change_request
 from . import sale_change_request_line
 from . import sale_change_request_approval

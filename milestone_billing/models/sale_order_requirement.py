@@ -73,6 +73,13 @@ class SaleOrder(models.Model):
             )
         }
 
+    def _prepare_proposal_values(self):
+        """Requirements are part of what is proposed, whether they are shown or not."""
+        values = super()._prepare_proposal_values()
+        if self.requirement_ids:
+            values["requirements"] = self.requirement_ids._prepare_agreed_values()
+        return values
+
     def _prepare_contract_values(self):
         values = super()._prepare_contract_values()
         if self.requirement_ids:

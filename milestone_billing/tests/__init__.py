@@ -45,3 +45,9 @@ from . import test_kickoff_tasks
 from . import test_countersign
 from . import test_signed_contract
 from . import test_portal_signing
+from . import test_proposal_difference
+from . import test_revision
+from . import test_negotiation
+from . import test_contract_terms
+from . import test_timeline
+from . import test_portal_proposal

@@ -88,6 +88,9 @@ class TestRights(TestSaleCommon):
         cls.quotation = cls._create_order(["Planned", "Afterwards"])
         planned, afterwards = cls.quotation.milestone_ids
         afterwards.write({"predecessor_ids": [Command.set(planned.ids)], "contract_date": "2030-01-31"})
+        cls.proposal = cls._create_order(["Proposed"])
+        cls.proposal.action_quotation_sent()
+        cls.proposal.sudo()._ask_for_modifications("Cheaper, please.", cls.approver)
         cls.template = cls.env["sale.milestone.template"].create({"name": "Halves", "company_id": cls.env.company.id})
         order = cls._create_order(["Started", "Submitted", "Reviewed", "Approved", "Credited", "Fresh"])
         order.milestone_ids[-1].predecessor_ids = order.milestone_ids[0]
@@ -232,6 +235,8 @@ class TestRights(TestSaleCommon):
             "cancel a release of retention": lambda env: self.release.with_env(env).action_cancel(),
             "ask the client for released retention": lambda env: self.release.with_env(env).action_announce(),
             "write a release of retention": lambda env: self.release.with_env(env).write({"due_date": "2020-01-01"}),
+            "close a negotiation": lambda env: self.proposal.with_env(env).action_close_negotiation(),
+            "write a sent proposal": lambda env: self.proposal.revision_ids.with_env(env).write({"snapshot": "{}"}),
             "write the state": lambda env: self.started.with_env(env).write({"state": "approved"}),
             "write the evidence": lambda env: self.approved.approval_ids.with_env(env).write({"comment": "Changed"}),
             "delete the evidence": lambda env: self.approved.approval_ids.with_env(env).unlink(),

@@ -49,6 +49,9 @@ ALLOWED = {
     "sale.milestone.shift": {"action_confirm"},
     "sale.order": {
         "action_view_milestones",
+        "action_view_revisions",
+        "action_compare_revisions",
+        "action_close_negotiation",
         "action_shift_milestones",
         "action_keep_milestones",
         "action_import_milestones",

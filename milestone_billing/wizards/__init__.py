@@ -12,3 +12,4 @@ from . import account_payment_register_retention
 from . import sale_retention_release_wizard
 from . import mail_compose_message_requirement
 from . import sale_order_countersign
+from . import sale_order_revision_compare

@@ -1,0 +1,436 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+from odoo.tools import html2plaintext
+
+from .sale_order_retention import RETENTION_TERMS
+
+
+class KnownRevisions(dict):
+    """Ids of current revisions, by order, for a page that changes nothing and asks many times.
+
+    It travels in the context, where no client can put an object of Python.
+    """
+
+
+class SaleOrder(models.Model):
+    """The quotation as a proposal in revisions: what it says now, and what was sent.
+
+    Sending a quotation with milestones records what it says as a revision, unless the last one says
+    the same. Changed afterwards, it is being revised: nobody can sign or pay it before it is sent again.
+    """
+
+    _inherit = "sale.order"
+
+    revision_ids = fields.One2many(
+        "sale.order.revision", "order_id", string="Sent Revisions", readonly=True, copy=False
+    )
+    revision_count = fields.Integer(compute="_compute_revision_count")
+    revision_status = fields.Char(compute="_compute_revision_status")
+    is_being_revised = fields.Boolean(
+        compute="_compute_revision_status", help="Changed since it was sent: the client cannot sign it now."
+    )
+    agreed_revision_id = fields.Many2one(
+        "sale.order.revision",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="The revision that was confirmed; empty when the order was changed after it was sent.",
+    )
+
+    @api.depends("revision_ids")
+    def _compute_revision_count(self):
+        for order in self:
+            order.revision_count = len(order.revision_ids)
+
+    @api.depends("revision_ids", "state", "order_line", "milestone_ids")
+    @api.depends_context("lang")
+    def _compute_revision_status(self):
+        for order in self:
+            order.is_being_revised = bool(order.id) and order._is_being_revised()
+            order.revision_status = order._get_revision_status() if order.id else False
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            self._refuse_agreed_revision(vals)
+        context = {key: value for key, value in self.env.context.items() if key != "default_agreed_revision_id"}
+        return super(SaleOrder, self.with_context(context)).create(vals_list)  # pylint: disable=context-overridden
+
+    def write(self, vals):
+        self._refuse_agreed_revision(vals)
+        return super().write(vals)
+
+    def _refuse_agreed_revision(self, vals):
+        if "agreed_revision_id" in vals or "revision_ids" in vals:
+            raise AccessError(self.env._("Revisions are recorded by sending and confirming the quotation."))
+
+    def unlink(self):
+        """A quotation that nobody agreed on takes its revisions along."""
+        documents = self.sudo().revision_ids.document_id
+        result = super().unlink()
+        documents._unlink_orphaned_proposals()
+        return result
+
+    # -- what the proposal says --------------------------------------------------------------------------
+
+    def _prepare_proposal_values(self):
+        """Return what the proposal says, as JSON values.
+
+        Milestones and order lines refer to each other by position. Below the keys ``id``, ``figures``,
+        ``labels`` and ``terms`` stands what follows from the rest, or names it: it is kept and shown, but
+        the proposal is the same without. So a renamed tax, or an option that the client chose in the
+        portal, makes no new revision. Extensions add keys: a list of rows with ``name``, or a value.
+        """
+        self.ensure_one()
+        order = self.with_context(lang=self.partner_id.lang)
+        milestones = order.milestone_ids.filtered(lambda milestone: milestone.state != "cancelled")
+        milestones = milestones.sorted(lambda milestone: (milestone.sequence, milestone.id))
+        positions = {milestone: number for number, milestone in enumerate(milestones, 1)}
+        conditions = order._prepare_proposal_conditions()
+        lines = order._get_proposal_lines()
+        return {
+            "order": order.name,
+            "customer": order.partner_id.id,
+            "currency": order.currency_id.name,
+            "milestones": [milestone._prepare_proposal_values(positions) for milestone in milestones],
+            "lines": [line._prepare_proposal_values(positions) for line in lines],
+            "conditions": {key: value for key, (value, _text) in conditions.items()},
+            "figures": {
+                "untaxed": order._format_proposal_amount(order.amount_untaxed),
+                "tax": order._format_proposal_amount(order.amount_tax),
+                "total": order._format_proposal_amount(order.amount_total),
+            },
+            "labels": {
+                "taxes": {str(tax.id): tax.name for tax in lines.tax_ids},
+                "conditions": {key: text for key, (_value, text) in conditions.items()},
+            },
+        }
+
+    def _get_proposal_lines(self):
+        """Return the order lines of the proposal; the sections that milestones have of themselves tell nothing new."""
+        self.ensure_one()
+        lines = self.order_line.filtered(
+            lambda line: not line.is_downpayment and not (line.display_type and line.billing_milestone_id)
+        )
+        return lines.sorted(lambda line: (line.sequence, line.id))
+
+    def _prepare_proposal_conditions(self):
+        """Return the conditions of the proposal: dict of tuples of a JSON value and the same in words."""
+        self.ensure_one()
+        billed = dict(self._fields["milestone_invoice_schedule"]._description_selection(self.env))
+        prepayment = f"{self.prepayment_percent:.4f}" if self.require_payment else ""
+        cap = self._format_proposal_amount(self.milestone_cap_amount) if self.milestone_cap_amount else ""
+        note = self.note or ""
+        return {
+            "review": (
+                {
+                    "client": self.milestone_client_approval,
+                    "days": self.milestone_review_days,
+                    "approvers": sorted(self.milestone_approver_ids.ids),
+                },
+                self._get_review_sentence(),
+            ),
+            "advance": (self._get_advance_values(), self._get_advance_sentence()),
+            "retention": (
+                {name: self._format_retention_term(name) for name in sorted(RETENTION_TERMS)}
+                if self.milestone_retention_percentage
+                else {},
+                " ".join(self._get_retention_sentences()),
+            ),
+            "cap": (cap, self.currency_id.format(self.milestone_cap_amount) if cap else ""),
+            "billing": (
+                [
+                    self.milestone_invoice_schedule or "",
+                    self.milestone_invoice_weekday or "",
+                    self.milestone_invoice_month_day or 0,
+                ],
+                billed.get(self.milestone_invoice_schedule, ""),
+            ),
+            "payment_term": (self.payment_term_id.id or 0, self.payment_term_id.name or ""),
+            "prepayment": (
+                prepayment,
+                f"{self._format_percentage(self.prepayment_percent * 100)} %" if prepayment else "",
+            ),
+            "note": (str(note), html2plaintext(note, include_references=False).strip() if note else ""),
+        }
+
+    def _get_review_sentence(self):
+        if not self.milestone_client_approval:
+            return ""
+        return self.env._(
+            "%(days)s days to review each milestone; approved by %(names)s.",
+            days=self.milestone_review_days,
+            names=", ".join(self.milestone_approver_ids.sorted("id").mapped("display_name")),
+        )
+
+    def _get_advance_values(self):
+        if not self._has_advance_term():
+            return {}
+        is_percentage = self.milestone_advance_type == "percentage"
+        return {
+            "type": self.milestone_advance_type,
+            "value": f"{self.milestone_advance_percentage:.4f}"
+            if is_percentage
+            else self._format_proposal_amount(self.milestone_advance_amount),
+            "recovery": self.milestone_advance_recovery,
+        }
+
+    def _get_advance_sentence(self):
+        """Return the agreed advance as a sentence in the language of the environment, or an empty string."""
+        if not self._has_advance_term():
+            return ""
+        advance = (
+            self.env._("%s %% of the milestones", self._format_percentage(self.milestone_advance_percentage))
+            if self.milestone_advance_type == "percentage"
+            else self.env._("%s, taxes included", self.currency_id.format(self.milestone_advance_amount))
+        )
+        if self.milestone_advance_recovery == "first_in":
+            return self.env._("%s, deducted from the first invoices of the milestones until it is used up.", advance)
+        return self.env._("%s, deducted from the invoice of each milestone in proportion.", advance)
+
+    def _format_proposal_amount(self, amount):
+        return f"{amount:.{self.currency_id.decimal_places}f}"
+
+    def _prepare_proposal_snapshot(self):
+        """Return what is kept of the proposal when it is sent: what it says, and the rendered terms."""
+        self.ensure_one()
+        return {**self.sudo()._prepare_proposal_values(), "terms": self._prepare_contract_terms()}
+
+    # -- revisions -----------------------------------------------------------------------------------------
+
+    def _tracks_revisions(self):
+        """Whether sending the order makes revisions: it has milestones, or had some when it was sent."""
+        self.ensure_one()
+        return bool(self.milestone_ids or self.sudo().revision_ids)
+
+    def _get_last_revision(self):
+        """Return the last revision that was sent (may be empty), as superuser."""
+        self.ensure_one()
+        return self.sudo().revision_ids.sorted("number")[-1:]
+
+    def _get_current_revision(self):
+        """Return the last revision if the order still says the same; otherwise an empty record."""
+        self.ensure_one()
+        known = self.env.context.get("proposal_known_revisions")
+        if isinstance(known, KnownRevisions) and self.id in known:
+            return self.env["sale.order.revision"].sudo().browse(known[self.id])
+        revision = self._get_last_revision()
+        if revision and revision.content_hash != revision._hash_content(self.sudo()._prepare_proposal_values()):
+            return revision.browse()
+        return revision
+
+    def _is_being_revised(self):
+        """Whether the quotation was changed since it was sent."""
+        self.ensure_one()
+        if self.state not in ("draft", "sent") or not self._get_last_revision():
+            return False
+        return not self._get_current_revision()
+
+    def _get_shown_revision(self):
+        """Return the number on the document: of the revision that it is, or that sending will make it; 0 for none."""
+        self.ensure_one()
+        if self.state not in ("draft", "sent"):
+            return self.sudo().agreed_revision_id.number
+        if not self._tracks_revisions():
+            return 0
+        return self._get_last_revision().number + (0 if self._get_current_revision() else 1)
+
+    def _get_revision_status(self):
+        self.ensure_one()
+        if self.state not in ("draft", "sent") or not self._tracks_revisions():
+            number = self.sudo().agreed_revision_id.number
+            return self.env._("Revision %s, agreed", number) if number else False
+        number = self._get_shown_revision()
+        if self._get_current_revision():
+            return self.env._("Revision %s", number)
+        return self.env._("Revision %s, not sent yet", number)
+
+    def message_post(self, **kwargs):
+        if not self.env.context.get("mark_so_as_sent") or not self.env.user._is_internal():
+            return super().message_post(**kwargs)
+        # before the mail is made: its link names the revision
+        revisions = self._record_sent_revision()
+        message = super().message_post(**kwargs)
+        revisions._keep_document(message.sudo().attachment_ids)._queue_documents()
+        return message
+
+    def action_quotation_sent(self):
+        result = super().action_quotation_sent()
+        revisions = self._record_sent_revision()
+        if self.env.su:
+            # a payment marks quotations as sent, in the request of the client
+            revisions._queue_documents()
+        else:
+            revisions._keep_document()._queue_documents()
+        return result
+
+    def _record_sent_revision(self):
+        """Record what is sent to the client as a new revision, where it differs from the last one.
+
+        :return: the new ``sale.order.revision``, without their documents
+        """
+        Revision = self.env["sale.order.revision"].sudo()
+        revisions = Revision.browse()
+        for order in self._filtered_access("write"):
+            if order.state not in ("draft", "sent") or not order._tracks_revisions():
+                continue
+            order.sudo().lock_for_update()
+            if order._get_current_revision():
+                continue
+            snapshot = order._prepare_proposal_snapshot()
+            revisions += Revision._create_revision(
+                {
+                    "order_id": order.id,
+                    "number": order._get_last_revision().number + 1,
+                    "snapshot": self.env["sale.approval"]._dump_canonical(snapshot),
+                    "content_hash": Revision._hash_content(snapshot),
+                    "note": order._get_revision_note(),
+                    "sent_by": self.env.user.id,
+                }
+            )
+        revisions.order_id._after_revision()
+        return revisions
+
+    def _get_revision_note(self):
+        """Return why there is a new revision, or False."""
+        return False
+
+    def _after_revision(self):
+        """Do what follows from a new revision having been sent."""
+
+    def action_view_revisions(self):
+        """Open the revisions of the order."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("milestone_billing.sale_order_revision_action")
+        action["domain"] = [("order_id", "=", self.id)]
+        action["context"] = {"create": False}
+        return action
+
+    def action_compare_revisions(self):
+        """Open the dialog that shows what changed between two revisions."""
+        self.ensure_one()
+        self.check_access("read")
+        revisions = self.revision_ids.sorted("number")
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("What Changed"),
+            "res_model": "sale.order.revision.compare",
+            "views": [(False, "form")],
+            "target": "new",
+            "context": {
+                "default_order_id": self.id,
+                "default_before_id": revisions[-2:][:1].id,
+                "default_after_id": revisions[-1:].id,
+                "dialog_size": "extra-large",
+            },
+        }
+
+    # -- signature and payment ------------------------------------------------------------------------------
+
+    def _has_to_be_signed(self):
+        return super()._has_to_be_signed() and not self._is_being_revised()
+
+    def _has_to_be_paid(self):
+        return super()._has_to_be_paid() and not self._is_being_revised()
+
+    def _is_confirmation_amount_reached(self):
+        """A payment does not confirm a proposal that was changed since: what was paid for is not what it says now."""
+        return super()._is_confirmation_amount_reached() and not self._is_being_revised()
+
+    def _can_be_edited_on_portal(self):
+        return super()._can_be_edited_on_portal() and not self._is_being_revised()
+
+    def _is_latest_revision(self, snapshot_hash):
+        """Whether a page that shows ``snapshot_hash`` shows what can be signed now."""
+        self.ensure_one()
+        revision = self._get_last_revision()
+        if self.state not in ("draft", "sent") or not revision:
+            return True
+        return snapshot_hash == revision.snapshot_hash and not self._is_being_revised()
+
+    def _get_revision_query(self):
+        """Return what a link that signs or pays carries of the revision that its page shows."""
+        self.ensure_one()
+        revision = self._get_last_revision()
+        return f"&revision_hash={revision.snapshot_hash}" if revision else ""
+
+    def _agree_contract(self):
+        self.ensure_one()
+        if not (self.milestone_contract_hash and self.milestone_ids.approval_ids):
+            super(SaleOrder, self.sudo()).write({"agreed_revision_id": self._get_current_revision().id})
+        return super()._agree_contract()
+
+    def _prepare_contract_values(self):
+        values = super()._prepare_contract_values()
+        if revision := self.sudo().agreed_revision_id:
+            values["revision"] = {"number": revision.number, "hash": revision.snapshot_hash}
+        return values
+
+    # -- mails ----------------------------------------------------------------------------------------------
+
+    def _notify_get_recipients_groups(self, message, model_description, msg_vals=False):
+        """The link of a mail says which revision it is about."""
+        groups = super()._notify_get_recipients_groups(message, model_description, msg_vals=msg_vals)
+        revision = self._get_last_revision() if len(self) == 1 and self.state in ("draft", "sent") else None
+        for _name, _condition, options in groups if revision else ():
+            button = options.get("button_access") or {}
+            if "/mail/view?" in button.get("url", ""):
+                button["url"] += f"&revision={revision.number}"
+        return groups
+
+
+class SaleMilestone(models.Model):
+    _inherit = "sale.milestone"
+
+    def _prepare_proposal_values(self, positions):
+        """Return what a proposal says of the milestone; ``positions`` are the numbers of all milestones."""
+        self.ensure_one()
+        return {
+            "id": self.id,
+            "name": self.name,
+            "description": str(self.description or ""),
+            "contract_date": fields.Date.to_string(self.contract_date) or "",
+            "after": sorted(positions[other] for other in self.predecessor_ids if other in positions),
+            "deliverables": [
+                {
+                    "id": deliverable.id,
+                    "name": deliverable.name,
+                    "acceptance_criteria": deliverable.acceptance_criteria or "",
+                }
+                for deliverable in self.deliverable_ids.sorted(lambda row: (row.sequence, row.id))
+            ],
+            "figures": {
+                "untaxed": self._format_exact(self.amount_untaxed),
+                "total": self._format_exact(self.amount_total),
+            },
+        }
+
+
+class SaleOrderLine(models.Model):
+    _inherit = "sale.order.line"
+
+    def _prepare_proposal_values(self, positions):
+        """Return what a proposal says of the line. What the client chooses in the portal is no part of it."""
+        self.ensure_one()
+        amounts = self.order_id._format_proposal_amount
+        values = {
+            "id": self.id,
+            "name": self.name,
+            "kind": self.display_type or "line",
+            "figures": {"untaxed": amounts(self.price_subtotal), "total": amounts(self.price_total)},
+        }
+        if self.display_type:
+            return values
+        quantity = f"{self.product_uom_qty:.6f}".rstrip("0").rstrip(".")
+        is_optional = self._is_line_optional()
+        return {
+            **values,
+            "product": self.product_id.id or 0,
+            "price": f"{self.price_unit:.6f}",
+            "discount": f"{self.discount:.4f}".rstrip("0").rstrip("."),
+            "taxes": sorted(self.tax_ids.ids),
+            "milestone": positions.get(self.billing_milestone_id, 0),
+            "optional": is_optional,
+            "quantity": "" if is_optional else quantity,
+            "figures": {**values["figures"], "quantity": quantity},
+        }
