@@ -250,8 +250,10 @@ class TestCountersign(CountersignCommon):
                 self.assertFalse(self.quotation.signature)
                 self.assertFalse(self.quotation.signed_by)
                 self.assertFalse(self.quotation.milestone_to_countersign)
-                self.assertTrue(self.quotation._has_to_be_signed())
                 self.assertIn("the signature is void", self.quotation.message_ids[0].body)
+                self.assertFalse(self.quotation._has_to_be_signed(), "it is being revised")
+                self.quotation._record_sent_revision()
+                self.assertTrue(self.quotation._has_to_be_signed())
 
     def test_what_is_not_signed_leaves_the_signature(self):
         self._sign_as_client()

@@ -15,7 +15,7 @@ class TestPortalSigning(CountersignCommon, HttpCase):
     def _sign(self, order=None, **values):
         order = order or self.quotation
         return self.make_jsonrpc_request(
-            f"/my/orders/{order.id}/accept",
+            f"/my/orders/{order.id}/accept?{order._get_revision_query()}",
             {
                 "access_token": order._portal_ensure_token(),
                 "name": "Approver",
