@@ -4,10 +4,10 @@ from urllib.parse import urlencode
 from odoo.http import request
 
 
-class MilestoneAccess(NamedTuple):
-    """A milestone that somebody opened, and in whose name."""
+class SubjectAccess(NamedTuple):
+    """What somebody opened that waits, or waited, for a client's decision, and in whose name."""
 
-    milestone: Any  # sale.milestone, as superuser
+    subject: Any  # a record of the approval engine, as superuser
     recipient: Any  # sale.approval.recipient who acts, as superuser; empty for mere readers
     link: Any = None  # query of the personal link, as it was given; None with a login
     is_good_link: bool = False
@@ -37,7 +37,7 @@ class MilestoneAccess(NamedTuple):
         return self.is_own() and not self.is_dead() and self.recipient._may_decide()
 
     def get_url(self, suffix="", **query):
-        """Return the address of the milestone's page or of a route below it, with the link it was opened by."""
+        """Return the address of the subject's page or of a route below it, with the link it was opened by."""
         query = {**(self.link or {}), **query}
-        url = f"{self.milestone.access_url}{suffix}"
+        url = f"{self.subject.access_url}{suffix}"
         return f"{url}?{urlencode(query)}" if query else url

@@ -2,11 +2,12 @@ from odoo import http
 from odoo.fields import Domain
 from odoo.http import request
 
-from odoo.addons.portal.controllers.portal import CustomerPortal
 from odoo.addons.portal.controllers.portal import pager as portal_pager
 
+from .portal_subject import SubjectPages
 
-class MilestonePortal(CustomerPortal):
+
+class MilestonePortal(SubjectPages):
     """The client's milestones, on the home page of the portal and in a list."""
 
     def _prepare_home_portal_values(self, counters):
@@ -145,7 +146,3 @@ class MilestonePortal(CustomerPortal):
             ranked = milestones.sorted(lambda milestone: milestone._get_portal_state()["rank"])
             return list(ranked.grouped(lambda milestone: milestone._get_portal_state()["label"]).items())
         return [(False, milestones)] if milestones else []
-
-    def _get_html_data(self):
-        """Return the attributes of the page's root: readers of the page need its language."""
-        return {"lang": (request.env.lang or "en_US").replace("_", "-")}

@@ -6,8 +6,8 @@ from odoo.addons.portal.utils import get_portal_partner
 from odoo.addons.sale.controllers.portal import CustomerPortal, PaymentPortal
 
 from ..models.sale_order_proposal import KnownRevisions
-from .portal_decision import MAX_REASON
-from .portal_milestone import MAX_ID, PRIVATE_HEADERS
+from .portal_subject import MAX_ID, PRIVATE_HEADERS
+from .portal_subject_decision import MAX_REASON
 
 MESSAGES = frozenset({"modifications", "modifications_text", "modifications_closed", "modifications_preview"})
 

@@ -4,7 +4,7 @@ from odoo.http import content_disposition, request
 
 from odoo.addons.portal.controllers.portal import CustomerPortal
 
-from .portal_milestone import MAX_ID, PRIVATE_HEADERS
+from .portal_subject import MAX_ID, PRIVATE_HEADERS
 
 
 class StatementPortal(CustomerPortal):

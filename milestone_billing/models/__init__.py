@@ -100,6 +100,8 @@ from . import sale_change_request_approval
 from . import sale_change_request_impact
 from . import sale_change_request_apply
 from . import sale_change_request_retention
+from . import sale_change_request_portal
+from . import sale_change_request_client
 from . import sale_order_line_change
 from . import sale_milestone_change
 from . import sale_milestone_reduction

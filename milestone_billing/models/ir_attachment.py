@@ -33,7 +33,7 @@ class IrAttachment(models.Model):
         return attachment.checksum != attachment._compute_checksum(content)
 
     def _check_no_milestone_evidence(self):
-        """:raises UserError: for files of deliverables under review or approved, and files of approvals"""
+        """:raises UserError: for files of what is under review or approved, and files of approvals"""
         kept = self.sudo().filtered(lambda attachment: attachment.res_model == "sale.approval")
         if self and not kept:
             deliverables = self.env["sale.milestone.deliverable"].sudo()
@@ -44,7 +44,12 @@ class IrAttachment(models.Model):
                 ],
                 limit=1,
             )
-            kept = shown.attachment_ids & self.sudo()
+            requests = self.env["sale.change.request"].sudo()
+            shown_requests = requests.search(
+                [("attachment_ids", "in", self.ids), ("state", "in", ("internal_review", "submitted", "approved"))],
+                limit=1,
+            )
+            kept = (shown.attachment_ids | shown_requests.attachment_ids) & self.sudo()
         if kept:
             raise UserError(
                 self.env._(

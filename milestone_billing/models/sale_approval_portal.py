@@ -15,6 +15,8 @@ class SaleApprovalMixin(models.AbstractModel):
     _inherit = ["sale.approval.mixin", "portal.mixin", "mail.thread", "mail.activity.mixin"]
 
     _approval_mail_prefix = None
+    # what the pages of the subject are called: in values of templates, in their names, in the session
+    _portal_name = None
 
     # Native portal code compares what a visitor sends with this value: it is drawn anew each time,
     # stored nowhere and sent to nobody, so nothing ever equals it.
@@ -142,6 +144,22 @@ class SaleApprovalMixin(models.AbstractModel):
         subject = self.sudo()
         user = subject._get_project_manager()
         return self.with_context(lang=user.lang or subject.company_id.partner_id.lang)
+
+    def _get_portal_page_values(self):
+        """Return what the page shows beside the record itself, in the language of the environment."""
+        return {}
+
+    def _get_portal_words(self):
+        """Return {outcome: words} for decisions that were not recorded."""
+        return {}
+
+    def _note_failed_decision(self, decision, error):
+        """Look after a decision that failed for no fault of the visitor; everything it did was undone.
+
+        :param str decision: ``approve``, ``changes`` or ``reject``
+        :return: whether the team was told; otherwise the visitor reads the error
+        """
+        return False
 
     # -- mails -----------------------------------------------------------------------------------------
 

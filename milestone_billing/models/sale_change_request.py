@@ -52,6 +52,7 @@ class SaleChangeRequest(models.Model):
             "number",
             "is_client_request",
             "requested_by_id",
+            "requested_by_name",
             "requested_on",
             "change_order_number",
             "applied_on",
@@ -100,12 +101,25 @@ class SaleChangeRequest(models.Model):
     reason = fields.Text(required=True, help="Why the contract has to change.")
     description = fields.Html(help="What is to be different; the client reads it.")
     attachment_ids = fields.Many2many("ir.attachment", string="Files", copy=False, bypass_search_access=True)
-    effort_hours = fields.Float(string="Effort (hours)", tracking=True, help="Estimated additional working hours.")
-    resources = fields.Text(string="Effect on Resources", help="People, equipment or access that the change needs.")
+    # estimated inside before the client sees it, on the page of what is presented
+    effort_hours = fields.Float(
+        string="Effort (hours)",
+        tracking=True,
+        groups="base.group_user",
+        help="Estimated additional working hours.",
+    )
+    resources = fields.Text(
+        string="Effect on Resources",
+        groups="base.group_user",
+        help="People, equipment or access that the change needs.",
+    )
     line_ids = fields.One2many("sale.change.request.line", "request_id", string="Changes", copy=True)
 
     is_client_request = fields.Boolean(string="Raised by the Client", readonly=True, copy=False)
     requested_by_id = fields.Many2one("res.partner", string="Raised By", readonly=True, copy=False, ondelete="restrict")
+    requested_by_name = fields.Char(
+        string="Name Given", readonly=True, copy=False, help="Typed by somebody of the client who has no account."
+    )
     requested_on = fields.Datetime(string="Raised On", readonly=True, copy=False)
     change_order_number = fields.Integer(
         string="Change Order", readonly=True, copy=False, help="Number among the approved changes of the contract."
@@ -119,7 +133,11 @@ class SaleChangeRequest(models.Model):
         help="Untaxed; what it adds to the contract, or takes from it.",
     )
     days_delta = fields.Integer(
-        string="Days", compute="_compute_deltas", store=True, help="By how many days the end of the contract moves."
+        string="Days",
+        compute="_compute_deltas",
+        store=True,
+        groups="base.group_user",
+        help="By how many days the end of the contract moves.",
     )
     total_delta = fields.Monetary(
         string="Amount Change with Taxes",
@@ -135,7 +153,11 @@ class SaleChangeRequest(models.Model):
     is_at_risk = fields.Boolean(string="At Risk", compute="_compute_is_at_risk", search="_search_is_at_risk")
     base_conflict = fields.Boolean(compute="_compute_conflict")
     can_edit = fields.Boolean(compute="_compute_can_edit")
-    conflict = fields.Text(compute="_compute_conflict", help="What stands against this request at the moment.")
+    conflict = fields.Text(
+        compute="_compute_conflict",
+        groups="base.group_user",
+        help="What stands against this request at the moment.",
+    )
 
     company_id = fields.Many2one(related="order_id.company_id", store=True, index=True, precompute=True)
     currency_id = fields.Many2one(related="order_id.currency_id", store=True, precompute=True)

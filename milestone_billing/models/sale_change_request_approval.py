@@ -133,8 +133,11 @@ class SaleChangeRequest(models.Model):
         return request.project_id.user_id or request.user_id
 
     def _get_snapshot(self):
+        """The impact is in words too: they are the client's, whoever presents, reads or decides."""
         self.ensure_one()
-        return self.env["sale.approval"]._dump_canonical(self._prepare_snapshot_values())
+        partner = self.order_id.partner_id
+        lang = partner.lang or self.company_id.partner_id.lang or "en_US"
+        return self.env["sale.approval"]._dump_canonical(self.with_context(lang=lang)._prepare_snapshot_values())
 
     def _prepare_snapshot_values(self):
         """Return everything that an approval of this request is about; amounts as exact texts."""

@@ -25,6 +25,7 @@ class SaleChangeRequest(models.Model):
             request.days_delta = plan["days"]
 
     @api.depends("line_ids.summary", "line_ids.amount", "line_ids.new_date", "effort_hours", "resources", "state")
+    @api.depends_context("lang")
     def _compute_impact_html(self):
         for request in self:
             request.impact_html = request.order_id and self.env["ir.qweb"]._render(
@@ -55,6 +56,7 @@ class SaleChangeRequest(models.Model):
             * ``effort`` (hours), ``resources``
             * ``rows``: per milestone a dict of ``id``, ``kind`` (``same``, ``changed``, ``added``, ``cancelled``),
               ``before`` and ``after``, each empty or a dict of ``name``, ``untaxed`` and ``contract_date``
+            * ``lines``: per line of the request the sentences that say what it does
             * ``terms``: sentences about advance, retention and cap
         """
         self.ensure_one()
@@ -82,6 +84,7 @@ class SaleChangeRequest(models.Model):
                 }
                 for row in plan["rows"]
             ],
+            "lines": [line._describe() for line in self.line_ids.sorted(lambda line: (line.sequence, line.id or 0))],
             "terms": order._get_change_effects(plan["before"], plan["after"], plan["open_after"]),
         }
 

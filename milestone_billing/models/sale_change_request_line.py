@@ -287,6 +287,7 @@ class SaleChangeRequestLine(models.Model):
     # -- words --------------------------------------------------------------------------------------------
 
     @api.depends("action", "milestone_id", "target_id", "amount", "new_name", "new_date", "deliverable_ids.summary")
+    @api.depends_context("lang")
     def _compute_summary(self):
         for line in self:
             line.summary = "\n".join(line._describe())
@@ -440,6 +441,7 @@ class SaleChangeRequestDeliverable(models.Model):
         return ""
 
     @api.depends("action", "deliverable_id", "name", "acceptance_criteria")
+    @api.depends_context("lang")
     def _compute_summary(self):
         for change in self:
             old, new = change.old_name or "", change.name or ""

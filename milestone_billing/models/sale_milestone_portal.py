@@ -6,6 +6,8 @@ class SaleMilestone(models.Model):
 
     _inherit = "sale.milestone"
 
+    _portal_name = "milestone"
+
     # -- what the page shows ----------------------------------------------------------------------------
 
     def _get_portal_state(self):
@@ -61,6 +63,14 @@ class SaleMilestone(models.Model):
             and milestone.invoice_queued_on
             and milestone.invoice_queued_on <= fields.Datetime.now()
         )
+
+    def _get_portal_words(self):
+        """Return the answers to a visitor whose decision was not recorded."""
+        return {
+            "decided": self.env._("This milestone does not wait for a decision any more."),
+            "changed": self.env._("The milestone changed since you opened it. Please look at the new version."),
+            "busy": self.env._("A decision is being recorded at this moment. Please look again."),
+        }
 
     def _get_consent(self):
         """Return the sentence that an approver agrees to, in the language of the environment."""

@@ -51,3 +51,6 @@ from . import test_negotiation
 from . import test_contract_terms
 from . import test_timeline
 from . import test_portal_proposal
+from . import test_change_portal
+from . import test_change_portal_client
+from . import test_change_portal_tours
