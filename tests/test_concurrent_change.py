@@ -97,13 +97,16 @@ def test_two_changes_of_one_contract_at_once_are_numbered(server):
     responses = approve_together(clients)
 
     assert_sound(read_requests(server, requests))
-    # who came second saw another contract: the page shows the new version, and the client approves that
+    # who came second saw another contract: the answer leads to the new version, and the client approves that
     for client, response in zip(clients, responses, strict=True):
-        if not has_won(response):
+        for _look in range(3):
+            if has_won(response):
+                break
             client.open_page()
-            assert has_won(client.approve())
+            response = client.approve()
+        assert has_won(response)
     state = read_requests(server, requests)
-    print(f"\n{len(requests)} changes of one contract at once: {sum(map(has_won, responses))} won at first")
+    print(f"\n{len(requests)} changes of one contract at once: {sum(map(has_won, responses))} applied at first")
     assert_sound(state)
     assert {request["state"] for request in state["requests"]} == {"approved"}
     assert state["changes"] == sum(100.0 * number for number in range(1, 7))
