@@ -1,6 +1,6 @@
 from odoo import models
 from odoo.exceptions import UserError
-from odoo.tools import format_date
+from odoo.tools import format_date, plaintext2html
 
 from .sale_approval_mixin import REVIEWER_GROUP
 
@@ -135,7 +135,7 @@ class SaleApprovalMixin(models.AbstractModel):
                 "mail.mail_activity_data_todo",
                 user_id=manager.id,
                 summary=self.env._("Changes requested on %(subject)s", subject=self.name),
-                note=reason,
+                note=plaintext2html(reason),
             )
 
     def _post_review_note(self, body, partner=None):

@@ -147,11 +147,24 @@ class SaleChangeRequest(models.Model):
         help="Computed when the request is presented.",
     )
     at_risk_since = fields.Datetime(
-        string="Work at Risk Since", readonly=True, copy=False, help="Work began before both sides agreed."
+        string="Work at Risk Since",
+        readonly=True,
+        copy=False,
+        groups="base.group_user",
+        help="Work began before both sides agreed.",
     )
-    at_risk_by_id = fields.Many2one("res.users", string="Started By", readonly=True, copy=False, ondelete="restrict")
-    is_at_risk = fields.Boolean(string="At Risk", compute="_compute_is_at_risk", search="_search_is_at_risk")
-    base_conflict = fields.Boolean(compute="_compute_conflict")
+    at_risk_by_id = fields.Many2one(
+        "res.users",
+        string="Started By",
+        readonly=True,
+        copy=False,
+        ondelete="restrict",
+        groups="base.group_user",
+    )
+    is_at_risk = fields.Boolean(
+        string="At Risk", compute="_compute_is_at_risk", search="_search_is_at_risk", groups="base.group_user"
+    )
+    base_conflict = fields.Boolean(compute="_compute_conflict", groups="base.group_user")
     can_edit = fields.Boolean(compute="_compute_can_edit")
     conflict = fields.Text(
         compute="_compute_conflict",

@@ -34,7 +34,9 @@ class SaleChangeRequest(models.Model):
             raise UserError("\n".join(problems))
         plan = self._get_plan_change()
         total_before = order.amount_total
-        number = max(order.change_request_ids.mapped("change_order_number"), default=0) + 1
+        number = max([order.change_order_count, *order.change_request_ids.mapped("change_order_number")]) + 1
+        # written, not only locked: whoever applies another change at the same time starts again and sees this one
+        order._write_protected({"change_order_count": number})
         request = AgreedChange.mark(self)
         request._change_contract(number)
         self._check_revised(plan)

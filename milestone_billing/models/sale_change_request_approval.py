@@ -1,5 +1,6 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.tools import plaintext2html
 
 
 class SaleChangeRequest(models.Model):
@@ -100,7 +101,13 @@ class SaleChangeRequest(models.Model):
         """A request whose milestones changed goes back to the team, which looks at it again."""
         self.ensure_one()
         request = self.sudo()
-        if conflicts := request._get_base_conflicts():
+        conflicts = request._get_base_conflicts()
+        if not conflicts and not request._is_snapshot_current():
+            try:
+                request._write_protected({"total_delta": request._rehearse()})
+            except UserError as error:
+                conflicts = [str(error)]
+        if conflicts:
             request.lock_for_update(allow_referencing=True)
             request._recall("\n".join(conflicts))
             return request.approval_id
@@ -121,7 +128,7 @@ class SaleChangeRequest(models.Model):
                 "mail.mail_activity_data_todo",
                 user_id=user.id,
                 summary=self.env._("Look at %(request)s again", request=self.name),
-                note=reason,
+                note=plaintext2html(reason),
             )
         if recipients:
             self.env["sale.approval"]._queue_mails(self._get_mail_template("recalled"), recipients)

@@ -20,6 +20,7 @@ class SaleOrder(models.Model):
         readonly=True,
         copy=False,
     )
+    change_order_count = fields.Integer(readonly=True, copy=False)
     milestone_original_amount = fields.Monetary(
         string="Original Contract",
         compute="_compute_contract_amounts",
@@ -47,6 +48,10 @@ class SaleOrder(models.Model):
         "CHECK(milestone_review_rounds IS NULL OR milestone_review_rounds >= 0)",
         "Included review rounds are a number of at least 0.",
     )
+
+    @property
+    def _protected_fields(self):
+        return super()._protected_fields | {"change_order_count"}
 
     @api.depends("company_id")
     def _compute_milestone_review_rounds(self):

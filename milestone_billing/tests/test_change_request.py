@@ -396,6 +396,23 @@ class TestChangeRequest(ChangeCommon):
         other._approve(self._evidence(other))
         self.assertContract(self.order)
 
+    def test_a_renewed_presentation_shows_the_taxes_of_the_contract_as_it_is(self):
+        request = self._create_request(self.order, {"action": "change", "milestone_id": self.second.id, "amount": 10.0})
+        request.action_submit()
+        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": 1.0})
+        request._write_protected({"total_delta": 99.0})
+        request._renew_round()
+        self.assertEqual(request.total_delta, 11.5)
+        self.assertEqual(request.approval_round, 2)
+
+    def test_what_cannot_be_applied_any_more_goes_back_to_the_team(self):
+        request = self._create_request(self.order, {"action": "cancel", "milestone_id": self.third.id})
+        request.action_submit()
+        self._approve(self.third)
+        request._renew_round()
+        self.assertEqual(request.state, "draft")
+        self.assertIn("changed since", request.activity_ids.filtered("note")[-1:].note)
+
     # -- impact -----------------------------------------------------------------------------------------
 
     def test_impact_is_what_comes(self):
