@@ -70,11 +70,18 @@ class Books:
     def bill(self, milestone, what):
         milestone.action_start()
         milestone.action_submit()
-        milestone._approve(
+        self.approve(milestone)
+        milestone.action_create_invoices()
+        self.note(what)
+        return milestone.invoice_line_ids.move_id.sorted("id")[-1]
+
+    def approve(self, subject):
+        """Let the client approve a milestone or a change request."""
+        subject._approve(
             {
                 "partner": self.client,
                 "method": "link",
-                "snapshot_hash": milestone.approval_id.snapshot_hash,
+                "snapshot_hash": subject.approval_id.snapshot_hash,
                 "signed_by": "Client",
                 "signature": PIXEL,
                 "consent": "I approve.",
@@ -82,9 +89,20 @@ class Books:
                 "user_agent": "Browser",
             }
         )
-        milestone.action_create_invoices()
-        self.note(what)
-        return milestone.invoice_line_ids.move_id.sorted("id")[-1]
+
+    def change(self, order, *lines):
+        """Change the contract by a request that both sides approve; it books nothing by itself."""
+        request = self.env["sale.change.request"].create(
+            {
+                "order_id": order.id,
+                "title": "Change",
+                "reason": "Agreed",
+                "line_ids": [Command.create(line) for line in lines],
+            }
+        )
+        request.action_submit()
+        self.approve(request)
+        self.note("change order")
 
     def ask_advance(self, order):
         order.action_invoice_advance()
@@ -210,6 +228,21 @@ def credited(books):
     books.note("*Bill Again*, and *Create Invoice*")
 
 
+def changed(books):
+    """Milestones of 4,000.00 and 6,000.00, 10 % retained; then 1,000.00 less for the first, 500.00 more for the second."""
+    order = books.contract(4000.0, 6000.0, milestone_retention_percentage=10.0)
+    first, second = order.milestone_ids
+    books.bill(first, "milestone 1: invoice")
+    books.change(
+        order,
+        {"action": "change", "milestone_id": first.id, "amount": -1000.0},
+        {"action": "change", "milestone_id": second.id, "amount": 500.0},
+    )
+    first.action_create_invoices()
+    books.note("credit note of the reduction")
+    books.bill(second, "milestone 2: invoice with the increase")
+
+
 def foreign(books):
     """10,000.00 EUR, 20 % advance at 1.25 USD per EUR, the milestone at 2.00, paid at 1.60."""
     euro = books.env.ref("base.EUR")
@@ -236,6 +269,7 @@ CASES = {
     "Advance, recovered first in": first_in,
     "Retention with a cap, and its release": retained,
     "Credit in part, and bill again": credited,
+    "Changed by a change order": changed,
     "Foreign currency": foreign,
 }
 
