@@ -24,7 +24,8 @@ class SaleMilestone(models.Model):
         reductions = self._get_open_reductions()
         if not reductions or not self._is_gate_open():
             return reductions.browse()
-        bills = self._get_current_bills()
+        # of any round: a milestone may be open for billing again when it is reduced
+        bills = self._get_live_invoice_lines().filtered(lambda line: line._is_milestone_bill())
         if not bills or "draft" in bills.mapped("parent_state"):
             return reductions.browse()
         # somebody may have credited the invoice already
@@ -114,14 +115,27 @@ class SaleOrderLine(models.Model):
     _inherit = "sale.order.line"
 
     def _is_credited(self):
-        """Whether a live document bills the line, as part of an invoice or as a credit note."""
+        """Whether live documents bill the line, as part of an invoice or as a credit note."""
         self.ensure_one()
-        return bool(self.invoice_lines.filtered(lambda line: line.parent_state != "cancel"))
+        lines = self.invoice_lines.filtered(lambda line: line.parent_state != "cancel")
+        return not self.currency_id.is_zero(lines._get_billed_amount())
+
+    @api.depends("billing_milestone_id.amount_untaxed")
+    def _compute_qty_to_invoice(self):
+        super()._compute_qty_to_invoice()
 
     def _get_milestone_qty_to_invoice(self):
-        """A reduction goes with the invoice of its milestone; later, it is credited, and nothing else bills it."""
+        """A reduction goes with the invoice of its milestone; later, it is credited, and nothing else bills it.
+
+        What was opened for billing again, and is reduced to less than is billed, has nothing left to bill.
+        """
         self.ensure_one()
-        if self.is_reduction and self._is_credited():
+        milestone = self.billing_milestone_id
+        if milestone.billing_round > 1:
+            billed = milestone._get_posted_invoice_lines()._get_billed_amount()
+            if self.currency_id.compare_amounts(billed, milestone.amount_untaxed) >= 0:
+                return 0.0
+        elif self.is_reduction and self._is_credited():
             return 0.0
         return super()._get_milestone_qty_to_invoice()
 
@@ -145,15 +159,32 @@ class SaleOrderLine(models.Model):
         """Return the values of the line of a credit note; what is negative on the order is positive there."""
         self.ensure_one()
         values = self._prepare_invoice_line(quantity=-self.product_uom_qty)
+        values["price_unit"] = self.price_unit  # wholly, in whatever billing round
         values["extra_tax_data"] = self.env["account.tax"]._reverse_quantity_base_line_extra_tax_data(
             self.extra_tax_data
         )
         return values
 
-    @api.depends("billing_milestone_id.state", "change_line_id")
+    @api.depends(
+        "billing_milestone_id.state",
+        "billing_milestone_id.amount_untaxed",
+        "billing_milestone_id.amount_invoiced",
+        "change_line_id",
+    )
     def _compute_invoice_status(self):
-        """What is left of a cancelled milestone comes to nothing: there is nothing more to invoice."""
+        """What changes left of a milestone may be billed already, or come to nothing: there is no more to invoice."""
         super()._compute_invoice_status()
         for line in self:
-            if line.billing_milestone_id.state == "cancelled" and line.state == "sale" and not line.display_type:
+            if line.state == "sale" and not line.display_type and line._is_settled_by_changes():
                 line.invoice_status = "invoiced"
+
+    def _is_settled_by_changes(self):
+        """Whether the milestone was cancelled, or credit notes by hand took what was reduced."""
+        self.ensure_one()
+        milestone = self.billing_milestone_id
+        if milestone.state == "cancelled":
+            return True
+        if self.invoice_status != "no" or not milestone._get_open_reductions() or not self.invoice_lines:
+            return False
+        billed = milestone._get_posted_invoice_lines()._get_billed_amount()
+        return self.currency_id.compare_amounts(billed, milestone.amount_untaxed) == 0

@@ -252,6 +252,64 @@ class TestChangeRequest(ChangeCommon):
         credit.action_post()
         self._bill_all(self.order)
 
+    def test_reduction_that_was_credited_by_hand_leaves_nothing_to_invoice(self):
+        self._bill(self.first)
+        self._credit(self._invoices(self.first))
+        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -1000.0})
+        self._run_queue()
+        self.assertMoney(self.order.currency_id, self.first.amount_invoiced, 0.0)
+        self.assertNotEqual(self.first.billing_state, "to_invoice")
+        self._bill_all(self.order)
+
+    def test_reduction_of_what_is_open_for_billing_again_is_credited(self):
+        self._bill(self.first)
+
+        def a_third(refund):
+            refund.invoice_line_ids.filtered("product_id").price_unit = 300.0
+
+        self._credit(self._invoices(self.first), edit=a_third)
+        self.first.action_rebill()
+        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -600.0})
+        self.assertEqual(self.first.billing_state, "to_invoice")
+        self.assertEqual(set(self.first.order_line_ids.mapped("qty_to_invoice")), {0.0})
+        self._run_queue()
+        credit = self.first.invoice_line_ids.move_id.sorted("id")[-1]
+        self.assertEqual((credit.move_type, credit.amount_untaxed), ("out_refund", 600.0))
+        self.assertEqual(self.first.amount_invoiced, 100.0)
+        self.first.action_create_invoices()  # and what was credited by hand is billed again
+        self.assertMoney(self.order.currency_id, self.first.amount_invoiced, 400.0)
+        self._bill_all(self.order)
+
+    def test_reduction_of_what_was_billed_again_is_credited(self):
+        self._bill(self.first)
+        self._credit(self._invoices(self.first))
+        self.first.action_rebill()
+        self.first.action_create_invoices()
+        again = self._invoices(self.first).sorted("id")[-1]
+        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -100.0})
+        self._run_queue()
+        credit = self.first.invoice_line_ids.move_id.sorted("id")[-1]
+        self.assertEqual((credit.reversed_entry_id, credit.state), (again, "posted"))
+        self.assertEqual(credit.amount_untaxed, 100.0)
+        self._bill_all(self.order)
+
+    def test_reduction_is_part_of_what_is_billed_again(self):
+        self.order.milestone_invoice_policy = "manual"
+        self._submit(self.first)
+        self._approve(self.first)
+        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -100.0})
+        self.first.action_create_invoices()
+        invoice = self._invoices(self.first)
+        invoice.action_post()
+        self._credit(invoice)
+        self.first.action_rebill()
+        self.first.action_create_invoices()
+        again = self._invoices(self.first) - invoice
+        again.action_post()
+        self.assertEqual(again.amount_untaxed, 900.0)
+        self.order.milestone_invoice_policy = "post"
+        self._bill_all(self.order)
+
     def test_reduction_before_the_invoice_goes_with_it(self):
         self.order.milestone_invoice_policy = "manual"
         self._submit(self.first)

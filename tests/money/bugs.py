@@ -148,3 +148,97 @@ def credit_notes_keep_the_retention(case):
     """A credit note gives nothing of the retention back."""
     with replace(case, "account.move", _get_retention_given_back=lambda original, self, order, base, invoice: 0.0):
         yield
+
+
+def as_if_checked(original, self, *args):
+    """Nobody compares the contract with what both sides looked at."""
+
+
+@bug
+def change_is_applied_twice(case):
+    """What a change adds to a milestone is added again."""
+
+    def twice(original, self, *args):
+        return original() | original()
+
+    with (
+        replace(case, "sale.change.request.line", _share_amount=twice),
+        replace(case, "sale.change.request", _check_revised=as_if_checked),
+    ):
+        yield
+
+
+@bug
+def change_alters_the_signed_line(case):
+    """A change rewrites the line that was signed, and perhaps invoiced, instead of adding one."""
+
+    def rewrite(original, self, source, target, amount, number):
+        line = source.order_line_ids[:1]
+        line._fix_change_amount(line.price_subtotal + amount)
+        return line
+
+    with (
+        replace(case, "sale.change.request.line", _share_amount=rewrite),
+        replace(case, "sale.change.request", _check_revised=as_if_checked),
+    ):
+        yield
+
+
+@bug
+def cancelled_milestone_keeps_its_amount(case):
+    """A cancelled milestone is put aside, and its lines stay on the order."""
+
+    def end_only(original, self, number):
+        self._end_milestone(self.milestone_id)
+
+    with replace(case, "sale.change.request.line", _apply_cancel=end_only):
+        yield
+
+
+@bug
+def taxes_of_moved_parts_are_computed_again(case):
+    """Where an amount moves from one milestone to another, both sides compute its taxes by themselves."""
+
+    def move(original, self, parts, source, target, number):
+        for line, part in parts:
+            for milestone, amount in ((source, -part.untaxed), (target, part.untaxed)):
+                if milestone:
+                    self._share_line(line, milestone, amount, number)
+
+    def share_line(self, line, milestone, amount, number):
+        values = line._prepare_change_line(milestone, amount, number)
+        self.order_id._create_change_lines(self, [values])._fix_change_amount(amount)
+
+    owner = case.env.registry["sale.change.request.line"]
+    with (
+        patch.object(owner, "_share_line", share_line, create=True),
+        replace(case, "sale.change.request.line", _move_parts=move),
+    ):
+        yield
+
+
+@bug
+def conflict_with_the_base_is_ignored(case):
+    """A change is applied to milestones that are not what it was written for."""
+    with replace(case, "sale.change.request.line", _get_base_conflict=lambda original, self: ""):
+        yield
+
+
+@bug
+def reduction_is_never_credited(case):
+    """What is taken from a billed milestone stays billed."""
+    with replace(case, "sale.milestone", _get_due_reductions=lambda original, self: self.order_line_ids.browse()):
+        yield
+
+
+@bug
+def reduction_is_credited_again(case):
+    """Nothing remembers that a reduction was credited."""
+
+    def all_of_them(original, self):
+        bills = self._get_current_bills()
+        is_billed = self._is_gate_open() and bills and "draft" not in bills.mapped("parent_state")
+        return self.order_line_ids.filtered("is_reduction") if is_billed else self.order_line_ids.browse()
+
+    with replace(case, "sale.milestone", _get_due_reductions=all_of_them):
+        yield

@@ -38,6 +38,7 @@ class Terms:
     retention: float
     retention_base: str
     retention_cap: float
+    cap: float
 
 
 def terms():
@@ -64,6 +65,7 @@ def terms():
         retention=st.sampled_from([0.0, 5.0, 10.0]),
         retention_base=st.sampled_from(["untaxed", "total"]),
         retention_cap=st.sampled_from([0.0, 4.0]),
+        cap=st.sampled_from([0.0, 0.0, 0.0, 1.0, 1.3]),
     )
 
 
@@ -93,6 +95,7 @@ def make_contract(case, terms):
     )
     quoted = {name: order[name] for name in ("amount_untaxed", "amount_tax", "amount_total")}
     quoted |= case._order_tax_amounts(order)
+    order.milestone_cap_amount = currency.round(terms.cap * order.amount_untaxed)
     if terms.is_split and can_divide(divided, len(terms.plan)):
         order._split_into_milestones(list(terms.plan), lines=divided)
     else:

@@ -17,6 +17,7 @@ from odoo.exceptions import UserError
 from odoo.tools import mute_logger
 
 from tests.money import contracts, invariants
+from tests.money.change_steps import ChangeSteps
 from tests.money.invariants import bills
 
 INDEX = st.integers(0, 7)
@@ -31,7 +32,11 @@ def must(what):
         raise AssertionError(f"not so: {what} ({error})") from error
 
 
-class ContractMachine(RuleBasedStateMachine):
+class LeftToAccountants(Exception):
+    """A reduction has to be credited line by line: nothing that is done with whole documents ends this life."""
+
+
+class ContractMachine(ChangeSteps, RuleBasedStateMachine):
     """``case`` is an Odoo test case: it lends its database, its company and its helpers."""
 
     case = None
@@ -44,22 +49,34 @@ class ContractMachine(RuleBasedStateMachine):
         self.count("lives")
         self.order = self.env["sale.order"]
         self.milestones = self.env["sale.milestone"]
+        self.refusal = ""  # why the last refused step was refused
 
     def teardown(self):
         try:
             if self.order and not sys.exc_info()[0]:
-                with must("the contract comes to its end"):
-                    self.finish()
-                invariants.check_all(self)
-                invariants.check_completion(self)
-                with must("all is settled"):
-                    self.settle()
-                invariants.check_settled(self)
+                self.end()
         finally:
             self.env.cr.precommit.clear()
             self.env.cr.postcommit.clear()
             self.life.close(rollback=True)
             self.env.transaction.clear()
+
+    def end(self):
+        if self.is_beyond_cap():
+            assert not self.step("finish beyond the cap", self.finish), "more than the agreed cap was billed"
+            return
+        try:
+            with must("the contract comes to its end"):
+                self.finish()
+        except LeftToAccountants:
+            self.count("left to accountants")
+            invariants.check_all(self)
+            return
+        invariants.check_all(self)
+        invariants.check_completion(self)
+        with must("all is settled"):
+            self.settle()
+        invariants.check_settled(self)
 
     @initialize(terms=contracts.terms(), billed=st.integers(0, 2))
     def agree(self, terms, billed):
@@ -93,7 +110,12 @@ class ContractMachine(RuleBasedStateMachine):
         return self.moves("posted", "out_invoice")
 
     def unapproved(self):
-        return self.milestones.filtered(lambda milestone: milestone.state != "approved")
+        return self.live().filtered(lambda milestone: milestone.state != "approved")
+
+    def is_beyond_cap(self):
+        """Whether changes led beyond what may be billed at all: another contract has to be made then."""
+        cap = self.order.milestone_cap_amount
+        return bool(cap) and self.order.currency_id.compare_amounts(self.order.amount_untaxed, cap) > 0
 
     def due(self):
         return self.milestones.filtered(lambda milestone: milestone.billing_state == "to_invoice")
@@ -122,9 +144,10 @@ class ContractMachine(RuleBasedStateMachine):
             with self.env.cr.savepoint(), mute_logger("odoo.sql_db", "odoo.addons.milestone_billing"):
                 action()
                 self.env.flush_all()
-        except UserError:
+        except UserError as error:
             self.env.invalidate_all()
             self.count(f"{name}, refused")
+            self.refusal = str(error)
             return False
         self.count(name)
         return True
@@ -139,11 +162,11 @@ class ContractMachine(RuleBasedStateMachine):
     def approve(self, index):
         self.step("approve", lambda: self.case._approve(self.pick(self.unapproved(), index)))
 
-    @precondition(lambda self: self.milestones - self.unapproved())
+    @precondition(lambda self: self.live() - self.unapproved())
     @rule(index=INDEX)
     def approve_again(self, index):
         """The second click of an approver changes nothing."""
-        milestone = self.pick(self.milestones - self.unapproved(), index)
+        milestone = self.pick(self.live() - self.unapproved(), index)
         evidence = self.case._evidence(milestone, snapshot_hash=milestone.accepted_approval_id.snapshot_hash)
         taken = self.step("approve again", lambda: milestone.sudo()._approve(evidence))
         assert not taken, f"{milestone.name} was approved twice"
@@ -300,6 +323,8 @@ class ContractMachine(RuleBasedStateMachine):
             "edit line": lambda: self.edit_agreed_line(index),
             "come back": self.cancel_order_and_come_back,
         }
+        if self.order.milestone_cap_amount and how in ("wizard, percentage", "wizard, fixed"):
+            return  # Odoo's own advances take of the cap until the last bill deducts them
         taken = self.step(how, actions.get(how, lambda: self.bill_with_native_wizard(how.split()[-1], 10 * index)))
         assert not (taken and how == "edit line"), "an agreed line was changed"
 
@@ -323,33 +348,92 @@ class ContractMachine(RuleBasedStateMachine):
     # -- the end ----------------------------------------------------------------------------------------
 
     def finish(self):
-        """Bring everything to its end: lift holds, approve, bill what is missing, post."""
-        self.milestones.filtered("on_hold").action_release()
-        for milestone in self.milestones:
+        """Bring everything to its end: lift holds, withdraw open changes, approve, bill what is missing, post."""
+        self.open_requests().action_cancel()
+        self.live().filtered("on_hold").action_release()
+        self.drop_drafts()
+        for milestone in self.live():
             self.finish_documents()
             if milestone.state != "approved":
                 self.case._approve(milestone)
-            if milestone in self.underbilled():
-                milestone.action_rebill()
-            if milestone in self.due():
-                milestone.action_create_invoices()
+            self.finish_milestone(milestone)
         self.finish_documents()
         if any(line.qty_to_invoice for line in self.order.order_line):
             self.order._create_invoices(final=True)
             self.finish_documents()
+        self.return_advance()
         self.env.flush_all()
 
+    def finish_milestone(self, milestone):
+        """Bill what is missing, and credit what was reduced."""
+        for _turn in range(6):  # what is credited in full is billed again, without what was reduced
+            if milestone in self.underbilled():
+                milestone.action_rebill()
+            if milestone not in self.due():
+                break
+            if not self.step("finish milestone", milestone.action_create_invoices):
+                self.credit_by_hand(milestone)
+            self.finish_documents()
+
+    def credit_by_hand(self, milestone):
+        """A reduction that no single invoice bears any more: credit one in full, or take a partial credit note back.
+
+        What is credited in full is billed again without what was reduced, and the reduction is credited
+        where its invoice bears it again.
+        """
+        refusals = [self.refusal]  # the first one is that of the addon
+        documents = milestone.invoice_line_ids.move_id.filtered(lambda move: move.state == "posted")
+        for document in documents.sorted("id", reverse=True):
+            if document.move_type == "out_refund":
+                taken = self.step("take back credit note", lambda move=document: self.take_back(move))
+            else:
+                taken = self.step("credit by hand", lambda move=document: self.case._credit(move))
+            if taken:
+                return
+            refusals.append(f"{document.name}: {self.refusal}")
+        assert "credit it by hand" in refusals[0], f"nothing can be credited of {milestone.name}: {refusals}"
+        raise LeftToAccountants
+
+    def take_back(self, document):
+        document.button_draft()
+        document.button_cancel()
+
+    def return_advance(self):
+        """What no milestone is left to recover is credited, to the last unit of each tax."""
+        for line in self.order.order_line.filtered("is_milestone_advance"):
+            left = line._get_advance_balance()
+            if self.order.currency_id.is_zero(left.untaxed):
+                continue
+            self.count("advance returned")
+            invoice = line._get_advance_bills().move_id.filtered(
+                lambda move: move.move_type == "out_invoice" and move.state == "posted"
+            )[:1]
+            values = line._prepare_recovery_line(self.milestones[:1], left, 1)
+
+            def give_back(refund, line=line, values=values):
+                kept = refund.invoice_line_ids.filtered(lambda item: item.sale_line_ids == line)
+                (refund.invoice_line_ids.filtered("product_id") - kept).unlink()
+                engine = self.env["account.tax"]
+                data = engine._reverse_quantity_base_line_extra_tax_data(values["extra_tax_data"])
+                kept.write({"quantity": 1.0, "price_unit": values["price_unit"], "extra_tax_data": data})
+
+            self.case._credit(invoice, edit=give_back)
+
     def finish_documents(self):
+        self.drop_drafts(refunds=False)
+        self.moves("draft").action_post()
+
+    def drop_drafts(self, refunds=True):
+        """Delete what was begun and is not needed; credit notes that are made from here on are."""
         drafts = self.moves("draft")
         unneeded = drafts.filtered(
             lambda move: (
-                move.move_type == "out_refund"
+                (refunds and move.move_type == "out_refund")
                 or self.is_unneeded_advance(move)
                 or invariants.raised_drafts(self, move.line_ids)
             )
         )
         unneeded.with_context(force_delete=True).unlink()
-        (drafts - unneeded).action_post()
 
     def is_unneeded_advance(self, move):
         """Whether the document asks for an advance that no other one deducts; Odoo's own deducts drafts, too."""
