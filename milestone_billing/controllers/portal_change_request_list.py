@@ -47,7 +47,7 @@ class ChangeRequestPortal(SubjectPages):
                 "label": self.env._("Rejected or Withdrawn"),
                 "domain": Domain("state", "in", ("rejected", "cancelled")),
             },
-            "own": {"label": self.env._("Raised by Us"), "domain": Domain("is_client_request", "=", True)},
+            "own": {"label": self.env._("Raised by My Company"), "domain": Domain("is_client_request", "=", True)},
         }
 
     def _get_change_request_search_domain(self, search):

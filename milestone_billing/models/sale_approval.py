@@ -65,7 +65,7 @@ class SaleApproval(models.Model):
             ("pending", "Waiting"),
             ("approved", "Approved"),
             ("changes_requested", "Changes Requested"),
-            ("rejected", "Rejected"),
+            ("rejected", "Declined"),
             ("withdrawn", "Withdrawn"),
             ("superseded", "Replaced by a New Version"),
             ("reverted", "Approval Reversed"),

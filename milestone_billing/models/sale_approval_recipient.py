@@ -30,7 +30,7 @@ class SaleApprovalRecipient(models.Model):
     expires_on = fields.Datetime(required=True, readonly=True)
     revoked = fields.Boolean(readonly=True)
     decision = fields.Selection(
-        [("approved", "Approved"), ("changes_requested", "Changes Requested"), ("rejected", "Rejected")], readonly=True
+        [("approved", "Approved"), ("changes_requested", "Changes Requested"), ("rejected", "Declined")], readonly=True
     )
     revoked_by_id = fields.Many2one(
         "res.users", readonly=True, ondelete="restrict", help="Who made the link dead; empty when the review ended it."

@@ -9,7 +9,7 @@ CHANGE_STATES = [
     ("submitted", "With the Client"),
     ("changes_requested", "Changes Requested"),
     ("approved", "Approved"),
-    ("rejected", "Rejected"),
+    ("rejected", "Declined"),
     ("cancelled", "Withdrawn"),
 ]
 OPEN_STATES = ("draft", "internal_review", "submitted", "changes_requested")

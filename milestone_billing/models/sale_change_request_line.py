@@ -191,7 +191,7 @@ class SaleChangeRequestLine(models.Model):
         if (milestone | self.target_id).filtered("is_retention"):
             return self.env._("%(milestone)s follows from the other milestones.", milestone=milestone.name)
         if self.new_review_days < 0:
-            return self.env._("A review period is at least one day.")
+            return self.env._("A review period is not negative.")
         return check() or self._get_problem_of_deliverables()
 
     def _get_problem_of_add(self):
@@ -234,7 +234,7 @@ class SaleChangeRequestLine(models.Model):
             or currency.compare_amounts(self.amount, milestone.amount_untaxed) >= 0
         ):
             return self.env._(
-                "What is split off %(milestone)s is more than nothing and less than its %(amount)s.",
+                "What is split off %(milestone)s must be more than nothing and less than its %(amount)s.",
                 milestone=milestone.name,
                 amount=currency.format(milestone.amount_untaxed),
             )

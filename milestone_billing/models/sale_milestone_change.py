@@ -44,7 +44,8 @@ class SaleMilestone(models.Model):
     open_change_count = fields.Integer(compute="_compute_open_change_count", compute_sudo=True)
 
     _review_days_not_negative = models.Constraint(
-        "CHECK(review_days IS NULL OR review_days >= 0)", "A review period is at least one day."
+        "CHECK(review_days IS NULL OR review_days >= 0)",
+        "A review period is not negative; 0 is the review period of the order.",
     )
 
     @api.depends("order_line_ids.price_subtotal", "order_line_ids.change_line_id")

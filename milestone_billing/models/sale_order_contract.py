@@ -123,7 +123,10 @@ class SaleOrder(models.Model):
             message, kind = problem, "danger"
         elif changes:
             message, kind = (
-                self.env._("The order is what was signed. Changed since, as sales administrators may: ") + changes,
+                self.env._(
+                    "The order is what was signed. What sales administrators may change was changed since: %(changes)s",
+                    changes=changes,
+                ),
                 "warning",
             )
         else:
