@@ -42,7 +42,7 @@ class SaleRequirement(models.Model):
     order_id = fields.Many2one("sale.order", required=True, index=True, ondelete="cascade")
     sequence = fields.Integer(default=10)
     name = fields.Char(string="Reference", help="R1, R2, … by itself, or as your client calls it.")
-    statement = fields.Text(string="Requirement", required=True, help="What is needed, in one sentence.")
+    statement = fields.Text(required=True, help="What is needed, in one sentence.")
     kind = fields.Selection(KINDS, default="functional", required=True)
     priority = fields.Selection(PRIORITIES, default="must", required=True)
     acceptance_criteria = fields.Text(help="How everybody can tell that it is met.")

@@ -98,5 +98,5 @@ class TestPortalSigning(CountersignCommon, HttpCase):
         self._countersign()
         self._tamper("UPDATE sale_milestone SET contract_date = '2032-01-01' WHERE id = %s", [self.design.id])
         page = self._open().text
-        self.assertIn("not what was signed any more", page)
+        self.assertIn("no longer matches what was signed", page)
         self.assertNotIn("verified", page)
