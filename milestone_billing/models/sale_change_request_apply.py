@@ -171,6 +171,9 @@ class SaleChangeRequestLine(models.Model):
         if self._becomes_milestone():
             added = self._create_milestone(self._get_own_milestone_name(), self.new_date, milestone)
             self._share_amount(milestone, added, self.amount, number)
+            self.deliverable_ids._apply(added)
+            if not added.deliverable_ids:  # something to present
+                self._add_deliverable(added, self.request_id.title)
             return
         values = {"name": self.new_name, "contract_date": self.new_date, "review_days": self.new_review_days}
         values = {name: value for name, value in values.items() if value}
@@ -218,7 +221,7 @@ class SaleChangeRequestLine(models.Model):
                 "name": name,
                 "contract_date": date,
                 "sequence": place + 1,
-                "description": self.new_description if self.action in ("add", "split") else False,
+                "description": self.new_description if self._changes_scope() else False,
                 "review_days": self.new_review_days,
                 "approver_ids": [fields.Command.set(self.new_approver_ids.ids)],
                 "product_id": self.product_id.id or order.company_id._get_milestone_product().id,
@@ -227,6 +230,14 @@ class SaleChangeRequestLine(models.Model):
         added._write_protected({"change_request_id": self.request_id.id})
         self._write_protected({"created_milestone_id": added.id})
         return added
+
+    def _add_deliverable(self, milestone, name, **values):
+        """Add a deliverable that both sides agreed on."""
+        deliverable = self.env["sale.milestone.deliverable"].create(
+            {"milestone_id": milestone.id, "name": name, **values}
+        )
+        deliverable._write_protected({"is_agreed": True})
+        return deliverable
 
     def _end_milestone(self, milestone):
         """A cancelled milestone stays on the contract, with nothing to bill; its work is not done any more."""

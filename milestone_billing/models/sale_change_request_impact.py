@@ -250,6 +250,6 @@ class SaleChangeRequestLine(models.Model):
     def _get_own_milestone_name(self):
         self.ensure_one()
         request = self.request_id
-        return self.env._(
+        return self.new_name or self.env._(
             "%(milestone)s – change %(request)s", milestone=self.milestone_id.name, request=request.number
         )

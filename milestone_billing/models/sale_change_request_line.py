@@ -207,7 +207,7 @@ class SaleChangeRequestLine(models.Model):
             return self.env._(
                 "Nothing changes of %(milestone)s: say what, or remove the line.", milestone=milestone.name
             )
-        if milestone.state == "approved" and self._changes_more_than_amount():
+        if milestone.state == "approved" and not self._leaves_approved_as_it_is():
             return self.env._(
                 "%(milestone)s is approved: only its amount can change. An increase becomes a milestone of its own, "
                 "a reduction a credit note.",
@@ -263,6 +263,13 @@ class SaleChangeRequestLine(models.Model):
             if problem := change._get_problem():
                 return problem
         return ""
+
+    def _leaves_approved_as_it_is(self):
+        """Whether the line touches nothing that the client approved: what it says beside the amount is of a new one."""
+        self.ensure_one()
+        if self._becomes_milestone():
+            return all(change.action == "add" for change in self.deliverable_ids)
+        return not self._changes_more_than_amount()
 
     def _changes_anything(self):
         self.ensure_one()
@@ -470,8 +477,7 @@ class SaleChangeRequestDeliverable(models.Model):
         for change in self:
             values = {name: change[name] for name in ("name", "acceptance_criteria") if change[name]}
             if change.action == "add":
-                added = self.env["sale.milestone.deliverable"].create({"milestone_id": milestone.id, **values})
-                added._write_protected({"is_agreed": True})
+                change.line_id._add_deliverable(milestone, **values)
             elif change.action == "change":
                 change.deliverable_id.write(values)
             else:

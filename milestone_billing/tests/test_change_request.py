@@ -215,8 +215,28 @@ class TestChangeRequest(ChangeCommon):
         self.assertEqual((added.amount_untaxed, added.state), (250.0, "draft"))
         self.assertEqual(self.first.amount_untaxed, 1000.0)
         self.assertEqual(self.first.invoice_line_ids, billed)
+        self.assertEqual(added.deliverable_ids.mapped("name"), [request.title], "something to present")
         self.assertContract(self.order)
         self._bill_all(self.order)
+
+    def test_what_is_said_of_an_increase_is_of_the_new_milestone(self):
+        self._bill(self.first)
+        date = fields.Date.today() + relativedelta(months=3)
+        request = self._change(
+            self.order,
+            {
+                "action": "change",
+                "milestone_id": self.first.id,
+                "amount": 250.0,
+                "new_name": "First, more of it",
+                "new_date": date,
+                "deliverable_ids": [Command.create({"action": "add", "name": "Addendum"})],
+            },
+        )
+        added = request.line_ids.created_milestone_id
+        self.assertEqual((added.name, added.contract_date), ("First, more of it", date))
+        self.assertEqual(added.deliverable_ids.mapped("name"), ["Addendum"])
+        self.assertNotEqual(self.first.name, added.name)
 
     def test_reduction_of_a_billed_milestone_is_a_credit_note(self):
         self._bill(self.first)

@@ -236,7 +236,7 @@ def reduction_is_credited_again(case):
     """Nothing remembers that a reduction was credited."""
 
     def all_of_them(original, self):
-        bills = self._get_current_bills()
+        bills = self._get_live_invoice_lines().filtered(lambda line: line._is_milestone_bill())
         is_billed = self._is_gate_open() and bills and "draft" not in bills.mapped("parent_state")
         return self.order_line_ids.filtered("is_reduction") if is_billed else self.order_line_ids.browse()
 

@@ -381,7 +381,9 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         What is credited in full is billed again without what was reduced, and the reduction is credited
         where its invoice bears it again.
         """
-        refusals = [self.refusal]  # the first one is that of the addon
+        if "credit it by hand" not in self.refusal:
+            raise UserError(self.refusal)
+        refusals = []
         documents = milestone.invoice_line_ids.move_id.filtered(lambda move: move.state == "posted")
         for document in documents.sorted("id", reverse=True):
             if document.move_type == "out_refund":
@@ -391,8 +393,7 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
             if taken:
                 return
             refusals.append(f"{document.name}: {self.refusal}")
-        assert "credit it by hand" in refusals[0], f"nothing can be credited of {milestone.name}: {refusals}"
-        raise LeftToAccountants
+        raise LeftToAccountants(f"{milestone.name}: {refusals}")
 
     def take_back(self, document):
         document.button_draft()
