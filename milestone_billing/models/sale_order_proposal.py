@@ -337,6 +337,16 @@ class SaleOrder(models.Model):
         """A payment does not confirm a proposal that was changed since: what was paid for is not what it says now."""
         return super()._is_confirmation_amount_reached() and not self._is_being_revised()
 
+    def _get_client_signature_obstacle(self):
+        """What was sent is what is signed, by both sides."""
+        obstacle = super()._get_client_signature_obstacle()
+        if not obstacle and self._is_being_revised():
+            return self.env._(
+                "%(order)s changed since it was sent. Send it again, so that the client sees what it is now.",
+                order=self.name,
+            )
+        return obstacle
+
     def _can_be_edited_on_portal(self):
         return super()._can_be_edited_on_portal() and not self._is_being_revised()
 

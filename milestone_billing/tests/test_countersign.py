@@ -172,6 +172,7 @@ class TestCountersign(CountersignCommon):
         )
         self.design.name = "Something else"
         self._commit()
+        self.quotation._record_sent_revision()
         self._sign_as_client()
         with self.assertRefused("changed since you opened it"):
             dialog.action_confirm()
@@ -263,6 +264,7 @@ class TestCountersign(CountersignCommon):
         self.design.write({"name": "Design"})
         self._commit()
         self.assertTrue(self.quotation.signature)
+        self.quotation._record_sent_revision()
         self._countersign()
         self.assertEqual(self.quotation.state, "sale")
 
@@ -324,6 +326,11 @@ class TestCountersign(CountersignCommon):
 class TestCountersignPayment(CountersignCommon, AccountPaymentCommon):
     """A payment does not go round the signatures."""
 
+    def _ask_for_payment(self):
+        """The payment is part of the proposal: it is sent again."""
+        self.quotation.write({"require_payment": True, "prepayment_percent": 1.0})
+        self.quotation._record_sent_revision()
+
     def _pay_online(self, order):
         transaction = self._create_transaction(
             "direct",
@@ -337,7 +344,7 @@ class TestCountersignPayment(CountersignCommon, AccountPaymentCommon):
         return transaction
 
     def test_a_paid_contract_waits_for_the_countersignature(self):
-        self.quotation.write({"require_payment": True, "prepayment_percent": 1.0})
+        self._ask_for_payment()
         self._sign_as_client()
         transaction = self._pay_online(self.quotation)
         self.assertTrue(transaction.is_post_processed)
@@ -347,13 +354,19 @@ class TestCountersignPayment(CountersignCommon, AccountPaymentCommon):
         self.assertEqual(self.quotation.state, "sale")
 
     def test_a_payment_without_the_clients_signature_confirms_nothing(self):
-        self.quotation.write({"require_payment": True, "prepayment_percent": 1.0})
+        self._ask_for_payment()
         self._pay_online(self.quotation)
         self.assertEqual(self.quotation.state, "sent")
         self.assertTrue(self.quotation._has_to_be_signed())
 
-    def test_the_payment_confirms_what_both_have_signed(self):
+    def test_what_is_being_revised_is_not_countersigned(self):
+        self._sign_as_client()
         self.quotation.write({"require_payment": True, "prepayment_percent": 1.0})
+        with self.assertRefused("Send it again"):
+            self._countersign()
+
+    def test_the_payment_confirms_what_both_have_signed(self):
+        self._ask_for_payment()
         self._sign_as_client()
         self._countersign()
         self.assertEqual(self.quotation.state, "sent")
@@ -362,6 +375,6 @@ class TestCountersignPayment(CountersignCommon, AccountPaymentCommon):
 
     def test_without_the_policy_the_payment_confirms(self):
         self.quotation.milestone_countersign = False
-        self.quotation.write({"require_payment": True, "prepayment_percent": 1.0})
+        self._ask_for_payment()
         self._pay_online(self.quotation)
         self.assertEqual(self.quotation.state, "sale")

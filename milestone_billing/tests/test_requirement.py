@@ -295,7 +295,7 @@ class TestRequirement(RequirementCommon):
             self.env["sale.milestone.deliverable"].with_user(self.users["project_user"]).create(
                 {"name": "New", "milestone_id": self.design.id, "requirement_ids": [Command.set(self.first.ids)]}
             )
-        self.guide.with_user(self.users["project_user"]).name = "Style guide"
+        self.guide.with_user(self.users["project_user"]).url = "https://example.com/guide"
         self.order.milestone_ids.project_id.sudo().privacy_visibility = "followers"
         self.env.invalidate_all()
         self.assertFalse(requirements.search([("order_id", "=", self.order.id)]))
