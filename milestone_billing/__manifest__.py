@@ -19,6 +19,7 @@
         "data/product_data.xml",
         "data/mail_activity_type_data.xml",
         "data/mail_activity_cap_data.xml",
+        "data/mail_activity_change_data.xml",
         "data/mail_message_subtype_data.xml",
         "data/mail_layout_templates.xml",
         "data/mail_template_data.xml",
@@ -109,6 +110,7 @@
         "demo/sale_change_request_demo.xml",
         "demo/sale_kickoff_demo.xml",
         "demo/sale_proposal_demo.xml",
+        "demo/sale_signature_demo.xml",
     ],
     "assets": {
         "web.assets_frontend": [

@@ -38,6 +38,7 @@ class SaleApprovalMixin(models.AbstractModel):
     _approval_subject_field = None
     _approval_open_states = ("in_progress", "changes_requested")  # from which it can be submitted
     _approval_working_state = "in_progress"  # to which a review that is taken back returns
+    _approval_review_activity = "milestone_billing.mail_activity_internal_review"
 
     approval_id = fields.Many2one(
         "sale.approval",

@@ -154,10 +154,10 @@ class SaleApprovalMixin(models.AbstractModel):
                     self.env._("Nobody but you may review inside. Give a second person the right to review milestones.")
                 )
             subject.activity_schedule(
-                "milestone_billing.mail_activity_internal_review",
+                self._approval_review_activity,
                 user_id=reviewers[0].id,
                 summary=self.env._("Review %(subject)s", subject=subject.name),
             )
 
     def _close_review_activities(self):
-        self.sudo().activity_unlink(["milestone_billing.mail_activity_internal_review"])
+        self.sudo().activity_unlink([self._approval_review_activity])

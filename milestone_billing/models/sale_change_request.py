@@ -264,6 +264,14 @@ class SaleChangeRequest(models.Model):
                 )
             )
 
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_of_others(self):
+        """What somebody else wrote is deleted by those who decide what becomes of it."""
+        if self.env.su or self._can_decide():
+            return
+        if self.filtered(lambda request: request.requested_by_id != self.env.user.partner_id):
+            raise AccessError(self.env._("You can delete change requests that you raised yourself."))
+
     def _own_attachments(self):
         """Tie new files to their request, so that they are readable exactly where it is."""
         for request in self:
@@ -394,15 +402,18 @@ class SaleChangeRequest(models.Model):
 
     # -- rights ---------------------------------------------------------------------------------------
 
+    def _can_decide(self):
+        return any(
+            self.env.user.has_group(group)
+            for group in ("sales_team.group_sale_salesman", "project.group_project_manager")
+        )
+
     def _check_can_deliver(self):
         """Requests are priced and presented by salespeople and by whoever leads projects.
 
         :raises AccessError: for everybody else
         """
         self.check_access("write")
-        if not self.env.su and not any(
-            self.env.user.has_group(group)
-            for group in ("sales_team.group_sale_salesman", "project.group_project_manager")
-        ):
+        if not self.env.su and not self._can_decide():
             raise AccessError(self.env._("Salespeople and project managers decide what becomes of a change request."))
         self.order_id.check_access("read")

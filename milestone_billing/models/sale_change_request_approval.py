@@ -12,6 +12,7 @@ class SaleChangeRequest(models.Model):
     _approval_mail_prefix = "change_request"
     _approval_open_states = ("draft", "changes_requested")
     _approval_working_state = "draft"
+    _approval_review_activity = "milestone_billing.mail_activity_change_review"
 
     approval_ids = fields.One2many("sale.approval", "change_request_id", string="Reviews", readonly=True, copy=False)
     accepted_approval_id = fields.Many2one(

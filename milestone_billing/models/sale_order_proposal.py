@@ -268,12 +268,14 @@ class SaleOrder(models.Model):
         """Record what is sent to the client as a new revision, where it differs from the last one.
 
         :return: the new ``sale.order.revision``, without their documents
+        :raises AccessError: for others than salespeople
         """
         Revision = self.env["sale.order.revision"].sudo()
         revisions = Revision.browse()
         for order in self._filtered_access("write"):
             if order.state not in ("draft", "sent") or not order._tracks_revisions():
                 continue
+            order._check_can_send()
             order.sudo().lock_for_update()
             if order._get_current_revision():
                 continue
@@ -290,6 +292,11 @@ class SaleOrder(models.Model):
             )
         revisions.order_id._after_revision()
         return revisions
+
+    def _check_can_send(self):
+        """Accountants may write orders, and propose nothing to clients."""
+        if not self.env.su and not self.env.user.has_group("sales_team.group_sale_salesman"):
+            raise AccessError(self.env._("Salespeople send proposals."))
 
     def _get_revision_note(self):
         """Return why there is a new revision, or False."""

@@ -54,3 +54,4 @@ from . import test_portal_proposal
 from . import test_change_portal
 from . import test_change_portal_client
 from . import test_change_portal_tours
+from . import test_demo

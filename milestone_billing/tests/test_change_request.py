@@ -528,9 +528,11 @@ class TestChangeRequest(ChangeCommon):
         request = self._create_request(self.order, {"action": "change", "milestone_id": self.first.id, "amount": 1.0})
         request.with_user(self.users["sale_all"]).action_submit()
         self.assertEqual(request.state, "internal_review")
+        self.assertEqual(request.activity_ids.activity_type_id.res_model, "sale.change.request")
         with self.assertRefused("under review"):
             request.title = "Something else"
         request.with_user(self.users["reviewer"]).action_internal_approve()
+        self.assertFalse(request.activity_ids)
         self.assertEqual(request.state, "submitted")
         request._approve(self._evidence(request))
         self.assertEqual(request.state, "approved")

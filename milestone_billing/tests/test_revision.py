@@ -220,13 +220,13 @@ class TestRevision(ProposalCommon):
             with self.assertRaises(UserError), self.env.cr.savepoint():
                 attempt()
 
-    def _leave_only_own_revisions(self):
-        """Other quotations of the database may wait for their documents as well."""
-        others = self.env["sale.order"].sudo().search([("revision_ids", "!=", False), ("id", "!=", self.order.id)])
-        others.filtered(lambda order: order.state in ("draft", "sent"))._action_cancel()
+    def _keep_other_documents(self):
+        """Make the PDFs that quotations of the database (demo data) wait for."""
+        with self._count_renderings(), self._cron_mode() as env:
+            env["sale.order.revision"]._cron_keep_documents()
 
     def test_a_payment_makes_no_pdf_in_the_request_of_the_client(self):
-        self._leave_only_own_revisions()
+        self._keep_other_documents()
         with self._count_renderings() as rendered:
             self.order.sudo().action_quotation_sent()
             self.assertFalse(rendered.called)
@@ -238,7 +238,7 @@ class TestRevision(ProposalCommon):
         self.assertTrue(self.order.revision_ids.document_id)
 
     def test_no_pdf_is_made_of_something_else_than_what_was_sent(self):
-        self._leave_only_own_revisions()
+        self._keep_other_documents()
         self.order.sudo().action_quotation_sent()
         self.design.amount_untaxed = 5000.0
         with self._count_renderings() as rendered, self._cron_mode() as env:

@@ -129,6 +129,28 @@ class TestRights(TestSaleCommon):
         cls.reviewed.action_submit()
         cls._credit(cls.credited)
         cls._create_retention()
+        cls._create_change_requests()
+
+    @classmethod
+    def _create_change_requests(cls):
+        """Raise changes of a contract: one to write on, one with the client, one under internal review."""
+        order = cls._create_order(["Drafted", "Presented", "Looked at"])
+        order.action_confirm()
+        cls.drafted_change, cls.presented_change, cls.reviewed_change = cls.env["sale.change.request"].create(
+            [
+                {
+                    "order_id": order.id,
+                    "title": milestone.name,
+                    "reason": "Needed",
+                    "line_ids": [Command.create({"milestone_id": milestone.id, "amount": 10.0})],
+                }
+                for milestone in order.milestone_ids
+            ]
+        )
+        cls.presented_change.action_submit()
+        order.milestone_internal_review = True
+        cls.reviewed_change.action_submit()
+        order.milestone_internal_review = False
 
     @classmethod
     def _create_retention(cls):
@@ -218,7 +240,7 @@ class TestRights(TestSaleCommon):
                 env
             ).action_revoke(),
             "decide the internal review": lambda env: self.reviewed.with_env(env).action_internal_approve(),
-            "approve on behalf of the client": self._approve_on_behalf,
+            "approve on behalf of the client": lambda env: self._approve_on_behalf(env, self.submitted),
             "verify the evidence": lambda env: self.approved.with_env(env).action_verify_evidence(),
             "hold back from invoicing": lambda env: self.approved.with_env(env).action_hold("Dispute"),
             "let a milestone be submitted early": lambda env: self.fresh.with_env(env).action_allow_early("Agreed"),
@@ -235,6 +257,9 @@ class TestRights(TestSaleCommon):
             "cancel a release of retention": lambda env: self.release.with_env(env).action_cancel(),
             "ask the client for released retention": lambda env: self.release.with_env(env).action_announce(),
             "write a release of retention": lambda env: self.release.with_env(env).write({"due_date": "2020-01-01"}),
+            **self._get_change_operations(),
+            "send a proposal": lambda env: self.quotation.with_env(env).action_quotation_sent(),
+            "read a sent proposal": lambda env: self.proposal.revision_ids.with_env(env).read(["snapshot"]),
             "close a negotiation": lambda env: self.proposal.with_env(env).action_close_negotiation(),
             "write a sent proposal": lambda env: self.proposal.revision_ids.with_env(env).write({"snapshot": "{}"}),
             "write the state": lambda env: self.started.with_env(env).write({"state": "approved"}),
@@ -244,6 +269,52 @@ class TestRights(TestSaleCommon):
                 {"is_reached": True}
             ),
         }
+
+    def _get_change_operations(self):
+        return {
+            "read a change request": lambda env: self.presented_change.with_env(env).read(["title"]),
+            "read its amount change": lambda env: self.presented_change.with_env(env).read(["amount_delta"]),
+            "read a change request that is not presented": lambda env: self.drafted_change.with_env(env).read(
+                ["title"]
+            ),
+            "raise a change request": self._raise_change,
+            "write the lines of a change request": lambda env: self.drafted_change.line_ids.with_env(env).write(
+                {"new_name": "Other"}
+            ),
+            "price a change request": lambda env: self.drafted_change.line_ids.with_env(env).write({"amount": 20.0}),
+            "present a change request": lambda env: self.drafted_change.with_env(env).action_submit(),
+            "decline a change request": lambda env: self.drafted_change.with_env(env).action_reject("Too late"),
+            "withdraw a change request": lambda env: self.presented_change.with_env(env).action_cancel(),
+            "decide the internal review of a change": lambda env: self.reviewed_change.with_env(
+                env
+            ).action_internal_approve(),
+            "approve a change on behalf of the client": lambda env: self._approve_on_behalf(env, self.presented_change),
+            "mark work on a change as at risk": lambda env: self.drafted_change.with_env(env).action_start_at_risk(),
+            "write the state of a change request": lambda env: self.presented_change.with_env(env).write(
+                {"state": "approved"}
+            ),
+            "write lines of an order as changes": self._write_change_lines,
+            "delete a change request": lambda env: self.drafted_change.with_env(env).unlink(),
+            "delete a change request that was presented": lambda env: self.presented_change.with_env(env).unlink(),
+        }
+
+    def _raise_change(self, env):
+        env["sale.change.request"].create(
+            {"order_id": self.drafted_change.order_id.id, "title": "More", "reason": "Needed"}
+        )
+
+    def _write_change_lines(self, env):
+        line = self.drafted_change.line_ids
+        env["sale.order.line"].create(
+            {
+                "order_id": line.order_id.id,
+                "name": "More",
+                "product_id": line.milestone_id.product_id.id,
+                "price_unit": 10.0,
+                "billing_milestone_id": line.milestone_id.id,
+                "change_line_id": line.id,
+            }
+        )
 
     def _plan(self, env):
         env["sale.milestone"].create({"order_id": self.quotation.id, "name": "More", "amount_untaxed": 50.0})
@@ -262,8 +333,8 @@ class TestRights(TestSaleCommon):
         action = self.retained.with_env(env).action_release_retention()
         env[action["res_model"]].with_context(**action["context"]).create({}).action_confirm()
 
-    def _approve_on_behalf(self, env):
-        action = self.submitted.with_env(env).action_approve_on_behalf()
+    def _approve_on_behalf(self, env, subject):
+        action = subject.with_env(env).action_approve_on_behalf()
         proof = env["ir.attachment"].create({"name": "proof.txt", "raw": b"Approved."})
         wizard = env[action["res_model"]].with_context(**action["context"])
         wizard.create(

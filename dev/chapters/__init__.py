@@ -1,0 +1,1 @@
+"""The chapters of the story that `make demo` tells; they run inside Odoo, see `dev/story.py`."""
