@@ -182,8 +182,8 @@ class SaleOrderLine(models.Model):
         """Whether the milestone was cancelled, or credit notes by hand took what was reduced."""
         self.ensure_one()
         milestone = self.billing_milestone_id
-        if milestone.state == "cancelled":
-            return True
+        if not milestone or milestone.state == "cancelled":
+            return bool(milestone)
         if self.invoice_status != "no" or not milestone._get_open_reductions() or not self.invoice_lines:
             return False
         billed = milestone._get_posted_invoice_lines()._get_billed_amount()
