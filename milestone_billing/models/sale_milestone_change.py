@@ -87,6 +87,13 @@ class SaleMilestone(models.Model):
             policy = policy._replace(due_date=fields.Date.context_today(self) + timedelta(days=milestone.review_days))
         return policy
 
+    def _is_ended_by_change(self):
+        """Whether an approved change cancelled the milestone, or made it part of another one."""
+        self.ensure_one()
+        return any(
+            line.action in ("cancel", "merge") and line.request_id.state == "approved" for line in self.change_line_ids
+        )
+
     def _get_approved_changes(self):
         self.ensure_one()
         return self.amount_changes

@@ -229,7 +229,7 @@ class SaleOrder(models.Model):
     def _get_plan_error(self):
         """Return why the milestone plan cannot be agreed on as it is, or False."""
         self.ensure_one()
-        for milestone in self.milestone_ids:
+        for milestone in self._get_live_milestones():
             if (
                 not milestone.order_line_ids
                 or milestone.currency_id.compare_amounts(sum(milestone.order_line_ids.mapped("price_subtotal")), 0.0)
@@ -261,9 +261,9 @@ class SaleOrder(models.Model):
         result = super().action_draft()
         drafts = self.filtered(lambda order: order.state == "draft")
         drafts._release_agreed_amounts()
-        drafts.milestone_ids.filtered(lambda milestone: milestone.state == "cancelled")._write_protected(
-            {"state": "draft"}
-        )
+        drafts.milestone_ids.filtered(
+            lambda milestone: milestone.state == "cancelled" and not milestone._is_ended_by_change()
+        )._write_protected({"state": "draft"})
         return result
 
     def _action_cancel(self):
@@ -288,7 +288,7 @@ class SaleOrder(models.Model):
     def _agree_contract(self):
         """Keep what was agreed on; its hash anchors the evidence of all reviews."""
         self.ensure_one()
-        if self.milestone_contract_hash and self.milestone_ids.approval_ids:
+        if self._has_evidence():
             return  # confirmed again: the evidence so far refers to the first agreement
         Approval = self.env["sale.approval"]
         contract = Approval._dump_canonical(self.sudo()._prepare_contract_values())
@@ -296,6 +296,11 @@ class SaleOrder(models.Model):
         self.sudo()._write_protected(
             {"milestone_contract": contract, "milestone_contract_hash": Approval._hash_text(contract)}
         )
+
+    def _has_evidence(self):
+        """Whether decisions of the client refer to the agreement that is recorded."""
+        self.ensure_one()
+        return bool(self.milestone_contract_hash and self.milestone_ids.approval_ids)
 
     def _prepare_contract_values(self):
         self.ensure_one()

@@ -85,7 +85,9 @@ class SaleOrder(models.Model):
                     line._fix_agreed_amounts(base_lines[line])
 
     def _release_agreed_amounts(self):
-        for line in self.order_line.filtered(lambda line: line.billing_milestone_id.state != "approved"):
+        for line in self.order_line.filtered(
+            lambda line: line.billing_milestone_id.state != "approved" and not line.change_line_id
+        ):
             line._release_agreed_amounts()
 
 

@@ -165,6 +165,9 @@ class SaleOrder(models.Model):
 
     # -- contract ---------------------------------------------------------------------------------------
 
+    def _has_evidence(self):
+        return super()._has_evidence() or bool(self.milestone_contract_hash and self.change_request_ids.approval_ids)
+
     def _get_agreed_contract(self):
         """After a change order it is what that led to."""
         last = self.sudo().change_order_ids.sorted("change_order_number")[-1:]

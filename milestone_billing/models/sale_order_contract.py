@@ -66,7 +66,7 @@ class SaleOrder(models.Model):
     # -- what is signed -------------------------------------------------------------------------------------
 
     def _agree_contract(self):
-        if not (self.milestone_contract_hash and self.milestone_ids.approval_ids):
+        if not self._has_evidence():
             self.sudo().milestone_ids.deliverable_ids._write_protected({"is_agreed": True})
         return super()._agree_contract()
 

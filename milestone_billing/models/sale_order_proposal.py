@@ -373,7 +373,7 @@ class SaleOrder(models.Model):
 
     def _agree_contract(self):
         self.ensure_one()
-        if not (self.milestone_contract_hash and self.milestone_ids.approval_ids):
+        if not self._has_evidence():
             super(SaleOrder, self.sudo()).write({"agreed_revision_id": self._get_current_revision().id})
         return super()._agree_contract()
 

@@ -208,7 +208,7 @@ class SaleOrder(models.Model):
     def _agree_contract(self):
         """Fix the terms as they were sent, or else as they are now."""
         self.ensure_one()
-        if not (self.milestone_contract_hash and self.milestone_ids.approval_ids):
+        if not self._has_evidence():
             revision = self._get_current_revision()
             terms = revision._read_snapshot().get("terms", []) if revision else self._prepare_contract_terms()
             super(SaleOrder, self.sudo()).write({"milestone_terms": terms or False})

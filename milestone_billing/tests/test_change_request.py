@@ -610,6 +610,22 @@ class TestChangeRequest(ChangeCommon):
         milestone._request_changes({**self._evidence(milestone), "comment": "Nicer still"})
         self.assertEqual(len(order.change_request_ids), 1, "one is open already")
 
+    def test_an_order_that_comes_back_is_what_the_last_change_led_to(self):
+        request = self._change(
+            self.order,
+            {"action": "cancel", "milestone_id": self.third.id},
+            {"action": "change", "milestone_id": self.second.id, "amount": 100.0},
+        )
+        agreed = self.order.milestone_contract_hash
+        self.order._action_cancel()
+        self.order.action_draft()
+        self.assertEqual(self.third.state, "cancelled")
+        self.order.action_confirm()
+        self.assertEqual(self.order.milestone_contract_hash, agreed, "the evidence refers to the first agreement")
+        self.assertFalse(request._verify_evidence())
+        self.assertContract(self.order)
+        self._bill_all(self.order)
+
     def test_cancelled_order_ends_open_requests(self):
         request = self._create_request(self.order, {"action": "change", "milestone_id": self.first.id, "amount": 9.0})
         request.action_submit()

@@ -47,6 +47,7 @@ class SignedCommon(CountersignCommon):
             {"order_line": [Command.create({"product_id": cls.product_a.id, "price_unit": 100.0, "name": "Extra"})]}
         )
         cls.extra = cls.order.order_line.filtered(lambda line: line.name == "Extra")
+        cls.order._record_sent_revision()
         cls._sign_as_client()
         cls._countersign()
 
