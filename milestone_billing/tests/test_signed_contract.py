@@ -154,6 +154,7 @@ class TestSignedContract(SignedCommon):
         self.order._action_cancel()
         self.order.action_draft()
         self.design.contract_date = "2031-01-01"
+        self.quotation._record_sent_revision()
         self._sign_as_client()
         self._countersign()
         self.assertFalse(self.order.signed_document_id)
