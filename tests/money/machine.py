@@ -461,8 +461,8 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         )
         for lines in (terms | payments).grouped("account_id").values():
             lines.reconcile()
-        for invoice in self.invoices():
+        for document in self.moves("posted"):  # a credit note of what was paid is paid back
             for _account in range(2):  # one payment goes to one account
-                if not invoice.currency_id.is_zero(invoice.amount_residual):
-                    self.case._pay(invoice)
+                if not document.currency_id.is_zero(document.amount_residual):
+                    self.case._pay(document)
         self.env.flush_all()
