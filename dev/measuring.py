@@ -1,6 +1,7 @@
 """Programs that are run against a fresh database: the benchmarks, the pictures, the journal entries."""
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +12,14 @@ from dev.files import lock
 from dev.inside import ScriptFailed, in_database
 from dev.installation import Installation, environment, set_up
 from dev.server import OdooServer
+from dev.testing import run_tests
 
 BENCHMARKS = settings.ROOT / "benchmarks/run.py"
 INSTALLMENTS = settings.ROOT / "benchmarks/installments.py"
 # How often ours and the other addon take turns.
 TURNS = 2
 PICTURES = settings.ROOT / "docs/screenshots.py"
+ENGAGEMENT = "tests/test_engagement.py"
 ENTRIES = settings.ROOT / "docs/journal_entries.py"
 ACCOUNTANT = settings.ROOT / "docs/accountant.md"
 # The program's part of the document stands between these lines.
@@ -101,7 +104,8 @@ def screenshots() -> None:
     """Take the pictures of the documentation from a freshly made and served demo.
 
     It finds the server in ODOO_URL and ODOO_DB, and what the story returned (logins,
-    pages) in the JSON file named by ODOO_GUIDE.
+    pages) in the JSON file named by ODOO_GUIDE. The system test of a whole engagement
+    then takes its own.
     """
     must_exist(PICTURES)
     installation, database = set_up(), f"{settings.DATABASE_PREFIX}_pictures"
@@ -118,6 +122,9 @@ def screenshots() -> None:
             }
             run_script(installation.python, PICTURES, variables)
         installation.databases.drop(database)
+    os.environ.update(ENGAGEMENT_PICTURES="1", ARGS=ENGAGEMENT)
+    if run_tests():
+        raise Problem("The engagement of the pictures has failed.")
 
 
 def journal_entries() -> None:

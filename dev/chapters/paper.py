@@ -5,8 +5,9 @@ import logging
 import threading
 from urllib.parse import urlsplit
 
-from odoo import http
 from werkzeug.serving import make_server
+
+from odoo import http
 
 
 @contextlib.contextmanager

@@ -86,7 +86,8 @@ class TestChangePortalClient(ChangePortalCommon):
         self.assertIn("A darker design", mail.body_html)
         self.assertIn(f"access_token={self.order.access_token}", mail.body_html, "who has no account follows the order")
         page = self._open(response.headers["Location"].replace(self.base_url(), "")).text
-        self.assertIn("change_raised", page)
+        sidebar, thanks = page.index("o_portal_sidebar_content"), page.index('id="change_raised"')
+        self.assertLess(thanks, sidebar, "narrow screens show what comes first")
         self.assertIn("Being Estimated", page)
         self.assertEqual(self.milestone.state, "submitted", "nothing is withdrawn by a wish")
 

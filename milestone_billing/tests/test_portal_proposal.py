@@ -242,6 +242,20 @@ class TestPortalProposal(ProposalCommon, HttpCase):
         self.assertEqual(response.content, self.revision.document_id.raw)
         self.assertEqual(response.headers["Cache-Control"], "no-store")
 
+    def test_amounts_of_what_changed_stay_on_one_line(self):
+        self._revise()
+        self._send()
+        cells = self._read(self._path("/changes", since=1)).xpath(
+            "//table[contains(@class, 'o_proposal_difference')]//td"
+        )
+        amounts = [cell for cell in cells if cell.text_content().strip().endswith("7,777.00")]
+        self.assertTrue(amounts)
+        for cell in amounts:
+            self.assertIn("text-nowrap", cell.get("class"), "narrow screens do not break a figure")
+        self.assertFalse(
+            [cell for cell in cells if len(cell.text_content()) > 40 and "text-nowrap" in cell.get("class")]
+        )
+
     def test_pages_open_to_whom_the_quotation_opens_and_to_nobody_else(self):
         self._revise()
         self._send()

@@ -1,0 +1,1 @@
+"""What the three persons of the engagement do, through their screens."""
