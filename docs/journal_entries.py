@@ -229,7 +229,7 @@ def credited(books):
 
 
 def changed(books):
-    """Milestones of 4,000.00 and 6,000.00, 10 % retained; then the first costs 1,000.00 less, the second 500.00 more."""
+    """Milestones of 4,000.00 and 6,000.00, 10 % retained; the first then costs 1,000.00 less, the other 500.00 more."""
     order = books.contract(4000.0, 6000.0, milestone_retention_percentage=10.0)
     first, second = order.milestone_ids
     books.bill(first, "milestone 1: invoice")
