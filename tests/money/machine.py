@@ -358,7 +358,8 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
                 self.case._approve(milestone)
             self.finish_milestone(milestone)
         self.finish_documents()
-        if any(line.qty_to_invoice for line in self.order.order_line):
+        # of an advance that was credited in part Odoo counts the rest as to be taken back, and makes no invoice of it
+        if any(line.qty_to_invoice for line in self.order.order_line if not line.is_downpayment):
             self.order._create_invoices(final=True)
             self.finish_documents()
         self.return_advance()
