@@ -145,7 +145,7 @@ class Browser:
                 self.notice(message["method"], message["params"])
 
     def notice(self, event, params):
-        """Keep what went wrong on the page: errors of scripts and of the console, failed requests."""
+        """Keep what went wrong: errors of scripts and of the console, failed requests. Answer what blocks the page."""
         if event == "Runtime.exceptionThrown":
             details = params["exceptionDetails"]
             self.complain(details.get("exception", {}).get("description") or details["text"])
@@ -158,6 +158,10 @@ class Browser:
             self.complain(f"{params['response']['status']} {params['response']['url']}")
         elif event == "Network.loadingFailed" and not params.get("canceled"):
             self.complain(f"{params['errorText']} {self.requests.get(params['requestId'], '')}")
+        elif event == "Page.javascriptDialogOpening":
+            # a page asks whether to leave it: yes; nobody waits for the answer to this
+            answer = {"id": 0, "method": "Page.handleJavaScriptDialog", "params": {"accept": True}}
+            self.socket.send(json.dumps(answer))
 
     def complain(self, problem):
         if not any(path in problem for path in NOT_SERVED):
@@ -338,7 +342,7 @@ class Client:
 
     def __init__(self, browser, database, login, password):
         self.browser = browser
-        browser.call("Network.clearBrowserCookies")
+        browser.call("Storage.clearDataForOrigin", origin=browser.url, storageTypes="cookies,local_storage")
         browser.go("/web/login", "form.oe_login_form")
         params = {"db": database, "login": login, "password": password}
         if not self.post("/web/session/authenticate", params).get("uid"):

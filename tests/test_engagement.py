@@ -293,7 +293,7 @@ def state_the_end(engagement):
     clara.go(engagement.order_link, "#contract_history_table", DESKTOP)
     for text in (money(UNTAXED), "Change Order 1: Gift vouchers", money(CHANGE), money(REVISED)):
         clara.see("#contract_history_table", text)
-    engagement.show(clara, "23-contract-history", "#contract_history")
+    engagement.show(clara, "23-contract-history", part="#contract_history")
     clara.click("#order_statement", "[name=milestone_statement]")
     for amount in (UNTAXED, CHANGE, REVISED, REVISED_TAX, REVISED_TOTAL):
         clara.see("[name=milestone_statement]", f"{amount:,.2f}")
@@ -305,7 +305,7 @@ def state_the_end(engagement):
     open_tab(sara, "signatures", "button[name=action_verify_contract]")
     sara.click("button[name=action_verify_contract]")
     sara.see(".o_notification", "The order is what was signed, and the record of it is unbroken.")
-    engagement.show(sara, "25-verified", ".o_form_sheet")
+    engagement.show(sara, "25-verified", down_to=".o_form_sheet")
     delivery.open_milestone(engagement.paul, engagement.milestones[1], "Approved")
     open_tab(engagement.paul, "reviews", "button[name=action_verify_evidence]")
     engagement.paul.click("button[name=action_verify_evidence]")

@@ -4,8 +4,8 @@ from contextlib import ExitStack, contextmanager
 from datetime import date, timedelta
 
 from dev import settings
-from tests.browser import DESKTOP, PHONE, Browser, Client
-from tests.engagement.backend import DIALOG
+from tests.browser import PHONE, Browser, Client
+from tests.engagement.backend import DIALOG, FORM
 from tests.mailbox import Mailbox
 
 CLARA = "clara@linden.example.com"
@@ -111,18 +111,21 @@ class Engagement:
         self.clara.go(self.read_mail(subject).get_link(link), then, size)
         self.clara.see("a[href*='/web/login']", "Sign in")
 
-    def show(self, person, name, selector=None):
-        """Keep a picture for the documents, where they are wanted: of the page, or of one part of it."""
+    def show(self, person, name, part=None, down_to=None):
+        """Keep a picture for the documents, where they are wanted.
+
+        :param part: the only part of the page to show
+        :param down_to: what the page is to be seen down to
+        """
         if not self.takes_pictures:
             return
-        if selector:
-            person.stretch()
-            person.evaluate(f"{person.find(selector)}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
-        elif not person.has(DIALOG):
+        if not person.has(DIALOG):
             person.evaluate("document.querySelectorAll('.o_content, #wrapwrap').forEach((part) => part.scrollTo(0, 0))")
-        person.shoot(f"engagement-{name}", person.around(selector) if selector else None)
-        if selector:
-            person.size(*DESKTOP)
+        if part:
+            person.evaluate(f"{person.find(part)}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+        if down_to:
+            person.stretch(FORM)
+        person.shoot(f"engagement-{name}", person.around(part) if part else down_to and person.down_to(down_to))
 
     def keep_last_sight(self):
         """Keep what each person sees, for whoever has to find out why a test failed."""
