@@ -196,24 +196,16 @@ def cancelled_milestone_keeps_its_amount(case):
 
 
 @bug
-def taxes_of_moved_parts_are_computed_again(case):
-    """Where an amount moves from one milestone to another, both sides compute its taxes by themselves."""
+def taxes_of_moved_parts_count_twice(case):
+    """What moves from one milestone to another, or ends with one, takes twice its taxes along."""
 
-    def move(original, self, parts, source, target, number):
-        for line, part in parts:
-            for milestone, amount in ((source, -part.untaxed), (target, part.untaxed)):
-                if milestone:
-                    self._share_line(line, milestone, amount, number)
+    def doubled(original, self, amount):
+        return [
+            (line, type(part)({key: value * (2 if key[-1] == "tax" else 1) for key, value in part.items()}))
+            for line, part in original()
+        ]
 
-    def share_line(self, line, milestone, amount, number):
-        values = line._prepare_change_line(milestone, amount, number)
-        self.order_id._create_change_lines(self, [values])._fix_change_amount(amount)
-
-    owner = case.env.registry["sale.change.request.line"]
-    with (
-        patch.object(owner, "_share_line", share_line, create=True),
-        replace(case, "sale.change.request.line", _move_parts=move),
-    ):
+    with replace(case, "sale.milestone", _get_moved_parts=doubled):
         yield
 
 
