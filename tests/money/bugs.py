@@ -196,20 +196,6 @@ def cancelled_milestone_keeps_its_amount(case):
 
 
 @bug
-def taxes_of_moved_parts_count_twice(case):
-    """What moves from one milestone to another, or ends with one, takes twice its taxes along."""
-
-    def doubled(original, self, amount):
-        return [
-            (line, type(part)({key: value * (2 if key[-1] == "tax" else 1) for key, value in part.items()}))
-            for line, part in original()
-        ]
-
-    with replace(case, "sale.milestone", _get_moved_parts=doubled):
-        yield
-
-
-@bug
 def conflict_with_the_base_is_ignored(case):
     """A change is applied to milestones that are not what it was written for."""
     with replace(case, "sale.change.request.line", _get_base_conflict=lambda original, self: ""):
