@@ -268,7 +268,7 @@ class SaleOrder(models.Model):
             amount = self.currency_id.round(sum(live.mapped("amount_total")) * percentage / 100)
             if self.currency_id.compare_amounts(amount - self.currency_id.rounding, total) == 0:
                 amount = total  # twice 50 % of an odd cent
-        if self.currency_id.compare_amounts(amount, total) > 0:
+        if not room or self.currency_id.compare_amounts(amount, total) > 0:
             self._refuse_advance()
         rounded = self._get_rounded_base_lines()
         milestones = self._get_unbilled_milestones()
