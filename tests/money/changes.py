@@ -17,6 +17,7 @@ from odoo.fields import Command
 from tests.money.invariants import equal, line_values, milestone_amounts, units
 
 OPEN_STATES = ("draft", "submitted", "changes_requested")
+LEAST = 0.05
 SHARES = (0.0, 0.0, 0.1, 1 / 3, 0.5, 1.5, -0.1, -1 / 3, -0.5, -0.9, -1.0)
 
 
@@ -89,8 +90,8 @@ def prepare_line(machine, change, milestone, others):
         values.update({"target_id": target.id} if target else {"action": "cancel"})
         touched |= target
     elif change.action == "change":
-        # what is not approved is cancelled rather than reduced to nothing
-        least = 0 if milestone.state == "approved" else currency.rounding
+        # what is not approved is cancelled rather than reduced to nothing, or to what no entry in the books can show
+        least = 0 if milestone.state == "approved" else max(currency.rounding, currency.round(LEAST))
         values["amount"] = max(amount or currency.rounding, least - milestone.amount_untaxed)
         if milestone.state != "approved":
             values.update(new_date=date, new_name=change.is_renamed and f"{milestone.name}, changed")

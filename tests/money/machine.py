@@ -49,6 +49,7 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         self.count("lives")
         self.order = self.env["sale.order"]
         self.milestones = self.env["sale.milestone"]
+        self.credited_by_hand = self.env["account.move"]
         self.refusal = ""  # why the last refused step was refused
 
     def teardown(self):
@@ -283,7 +284,7 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
     @rule(index=INDEX)
     def credit_a_quantity(self, index):
         def reduce(refund):
-            line = self.pick(refund.invoice_line_ids.filtered("product_id"), index)
+            line = self.pick(self.agreed_lines(refund), index)
             (refund.invoice_line_ids.filtered("product_id") - line).unlink()
             line.quantity = line.quantity * 0.5
 
@@ -386,15 +387,18 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
             raise UserError(self.refusal)
         refusals = []
         documents = milestone.invoice_line_ids.move_id.filtered(lambda move: move.state == "posted")
-        for document in documents.sorted("id", reverse=True):
+        for document in (documents - self.credited_by_hand).sorted(lambda move: (move.move_type, -move.id)):
             if document.move_type == "out_refund":
                 taken = self.step("take back credit note", lambda move=document: self.take_back(move))
             else:
-                taken = self.step("credit by hand", lambda move=document: self.case._credit(move))
+                taken = self.step("credit by hand", lambda move=document: self.credit_all(move))
             if taken:
                 return
             refusals.append(f"{document.name}: {self.refusal}")
         raise LeftToAccountants(f"{milestone.name}: {refusals}")
+
+    def credit_all(self, invoice):
+        self.credited_by_hand |= self.case._credit(invoice)
 
     def take_back(self, document):
         document.button_draft()
