@@ -10,3 +10,4 @@ from . import portal_contract
 from . import portal_proposal
 from . import portal_discussion
 from . import mail_link
+from . import portal_credentials

@@ -1,6 +1,8 @@
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from odoo.addons.mail.controllers.mail import MailController
+from odoo.addons.portal.controllers.mail import MailController
+
+from .credentials import read_token
 
 
 class ProposalLink(MailController):
@@ -8,6 +10,7 @@ class ProposalLink(MailController):
 
     @classmethod
     def _redirect_to_record(cls, model, res_id, access_token=None, **kwargs):
+        access_token = read_token(access_token)
         response = super()._redirect_to_record(model, res_id, access_token=access_token, **kwargs)
         revision = str(kwargs.get("revision") or "")
         location = urlsplit(response.headers.get("Location") or "")

@@ -79,7 +79,13 @@ class ProposalPortal(CustomerPortal):
 
     def _get_revision_refusal(self, order_sudo):
         """Return why the page that asks shows nothing that can be signed or paid, or None."""
-        if not order_sudo or order_sudo._is_latest_revision(request.httprequest.args.get("revision_hash")):
+        if not order_sudo:
+            return None
+        order_sudo.lock_for_update(allow_referencing=True)
+        shown = request.httprequest.args
+        if order_sudo._is_latest_revision(shown.get("revision_hash")) and order_sudo._is_shown_content(
+            shown.get("content_hash")
+        ):
             return None
         if order_sudo._is_being_revised():
             return self.env._(

@@ -6,6 +6,7 @@ from odoo.http import request
 from odoo.addons.portal.controllers.portal import CustomerPortal
 
 from .access import SubjectAccess
+from .credentials import read_id
 
 MAX_ID = 2**31 - 1
 PAGE_MESSAGES = frozenset(
@@ -45,13 +46,9 @@ class SubjectPages(CustomerPortal):
         if not user._is_public() and subject.has_access("read"):
             own = subject_sudo._get_recipient(user.partner_id)
             return SubjectAccess(subject_sudo, own)
-        holder, is_good_link = subject_sudo._find_recipient(self._read_id(recipient_id), token)
+        holder, is_good_link = subject_sudo._find_recipient(read_id(recipient_id), token)
         link = {"recipient": recipient_id, "token": token}
         return SubjectAccess(subject_sudo, holder, link, is_good_link) if holder else None
-
-    def _read_id(self, value):
-        text = str(value or "")
-        return int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else 0
 
     def _is_person_looking(self):
         """Whether a browser shows the page to somebody: previews, prefetches and scanners do not count."""

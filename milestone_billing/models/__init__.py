@@ -89,6 +89,7 @@ from . import res_company_schedule
 from . import sale_contract_template
 from . import sale_order_revision
 from . import sale_order_proposal
+from . import sale_order_proposal_content
 from . import sale_order_terms
 from . import sale_order_negotiation
 from . import sale_order_timeline
@@ -96,10 +97,12 @@ from . import sale_milestone_discussion
 from . import ir_attachment_proposal
 from . import sale_change_request
 from . import sale_change_request_line
+from . import sale_change_request_deliverable
 from . import sale_change_request_approval
 from . import sale_change_request_impact
 from . import sale_change_request_apply
 from . import sale_change_request_retention
+from . import sale_change_request_scope
 from . import sale_change_request_portal
 from . import sale_change_request_client
 from . import sale_order_line_change
@@ -125,4 +128,5 @@ from . import sale_order_kickoff
 from . import sale_order_checklist
 from . import project_project_kickoff
 from . import calendar_event
+from . import base_partner_merge
 from . import res_company_countersign

@@ -3,8 +3,16 @@ import base64
 from odoo import api, models
 from odoo.exceptions import UserError
 
-# What a file says, and where it belongs. Where and how its content is stored may change.
-EVIDENCE_FIELDS = frozenset({"name", "type", "url", "res_model", "res_field", "res_id"})
+# What a file says, how it is shown, and where it belongs.
+EVIDENCE_FIELDS = frozenset(
+    {"name", "type", "url", "res_model", "res_field", "res_id", "mimetype", "checksum", "store_fname"}
+)
+# Where and how the content is stored may change, the content may not.
+CONTENT_FIELDS = frozenset({"raw", "datas", "db_datas"})
+
+
+def to_bytes(content):
+    return content.encode() if isinstance(content, str) else content or b""
 
 
 class IrAttachment(models.Model):
@@ -13,7 +21,7 @@ class IrAttachment(models.Model):
     _inherit = "ir.attachment"
 
     def write(self, vals):
-        if not {"raw", "datas", *EVIDENCE_FIELDS}.isdisjoint(vals):
+        if not (CONTENT_FIELDS | EVIDENCE_FIELDS).isdisjoint(vals):
             changed = self.filtered(lambda attachment: attachment._is_changed_by(vals))
             changed._check_no_milestone_evidence()
         return super().write(vals)
@@ -23,17 +31,18 @@ class IrAttachment(models.Model):
         self._check_no_milestone_evidence()
 
     def _is_changed_by(self, vals):
-        attachment = self.sudo()
+        attachment = self.sudo().with_context(bin_size=False)
         if any((attachment[name] or False) != (vals[name] or False) for name in EVIDENCE_FIELDS.intersection(vals)):
+            return True
+        if "db_datas" in vals and to_bytes(vals["db_datas"]) != to_bytes(attachment.db_datas):
             return True
         if "raw" not in vals and "datas" not in vals:
             return False
-        content = vals["raw"] if "raw" in vals else base64.b64decode(vals["datas"] or b"")
-        content = content.encode() if isinstance(content, str) else content or b""
+        content = to_bytes(vals["raw"]) if "raw" in vals else base64.b64decode(vals["datas"] or b"")
         return attachment.checksum != attachment._compute_checksum(content)
 
     def _check_no_milestone_evidence(self):
-        """:raises UserError: for files of what is under review or approved, and files of approvals"""
+        """:raises UserError: for files of what was ever presented or is approved, and files of approvals"""
         kept = self.sudo().filtered(lambda attachment: attachment.res_model == "sale.approval")
         if self and not kept:
             deliverables = self.env["sale.milestone.deliverable"].sudo()
@@ -49,7 +58,9 @@ class IrAttachment(models.Model):
                 [("attachment_ids", "in", self.ids), ("state", "in", ("internal_review", "submitted", "approved"))],
                 limit=1,
             )
-            kept = (shown.attachment_ids | shown_requests.attachment_ids) & self.sudo()
+            # a round stays on record however it ended, and so do the files that its snapshot names
+            rounds = self.env["sale.approval"].sudo().search([("presented_file_ids", "in", self.ids)], limit=1)
+            kept = (shown.attachment_ids | shown_requests.attachment_ids | rounds.presented_file_ids) & self.sudo()
         if kept:
             raise UserError(
                 self.env._(

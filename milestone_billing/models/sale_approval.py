@@ -27,6 +27,16 @@ DECISION_FIELDS = (
 )
 
 
+def find_files(value):
+    """Return the ids of all files that the values of a snapshot name, at whatever depth."""
+    if isinstance(value, list):
+        return {number for item in value for number in find_files(item)}
+    if not isinstance(value, dict):
+        return set()
+    found = {file["id"] for file in value.get("files") or ()}
+    return found.union(*(find_files(item) for key, item in value.items() if key != "files"))
+
+
 class SaleApproval(models.Model):
     """One review round and its decision: evidence, written once and then kept.
 
@@ -100,6 +110,14 @@ class SaleApproval(models.Model):
     proof_ids = fields.Many2many("ir.attachment", readonly=True, bypass_search_access=True)
     proof_hash = fields.Char(readonly=True)
     chain_hash = fields.Char(readonly=True)
+    presented_file_ids = fields.Many2many(
+        "ir.attachment",
+        "sale_approval_presented_file_rel",
+        string="Presented Files",
+        readonly=True,
+        bypass_search_access=True,
+        help="Files that the snapshot names: they are kept, however the round ended.",
+    )
     recipient_ids = fields.One2many("sale.approval.recipient", "approval_id", string="Asked", readonly=True)
 
     _one_subject = models.Constraint(
@@ -115,6 +133,30 @@ class SaleApproval(models.Model):
     _one_round_of_change = models.UniqueIndex(
         "(change_request_id, kind, round)", "Each round of a change request is reviewed once."
     )
+
+    def init(self):
+        """Note which files were presented in rounds that were opened before this was kept."""
+        self.env.cr.execute(
+            """
+            SELECT approval.id, approval.snapshot
+              FROM sale_approval approval
+         LEFT JOIN sale_approval_presented_file_rel known ON known.sale_approval_id = approval.id
+             WHERE known.sale_approval_id IS NULL AND approval.snapshot LIKE %s
+            """,
+            ['%"files":[{%'],
+        )
+        for approval_id, snapshot in self.env.cr.fetchall():
+            try:
+                numbers = find_files(json.loads(snapshot))
+            except (ValueError, TypeError, KeyError):
+                continue  # altered behind our back: its verification says so
+            self.env.cr.execute(
+                """
+                INSERT INTO sale_approval_presented_file_rel (sale_approval_id, ir_attachment_id)
+                     SELECT %s, id FROM ir_attachment WHERE id = ANY(%s)
+                """,
+                [approval_id, list(numbers)],
+            )
 
     @api.depends("milestone_id.order_id", "change_request_id.order_id")
     def _compute_order_id(self):
@@ -143,6 +185,8 @@ class SaleApproval(models.Model):
         """Open a round: ``values`` are a subject, kind, round, snapshot, submitted_by and due_date."""
         values = dict(values, submitted_on=fields.Datetime.now(), submission_hash="-")
         values["snapshot_hash"] = self._hash_text(values["snapshot"])
+        files = self.env["ir.attachment"].browse(find_files(json.loads(values["snapshot"]))).exists()
+        values["presented_file_ids"] = [fields.Command.set(files.ids)]
         # no default_* key of a caller's context gets into evidence
         clean = self.with_context({})  # pylint: disable=context-overridden
         approval = super(SaleApproval, clean).create([values]).with_env(self.env)
@@ -160,8 +204,7 @@ class SaleApproval(models.Model):
         if self.decision != "pending":
             raise AccessError(self.env._("This round is decided already."))
         signature = evidence.get("signature")
-        proof = (evidence.get("proof") or self.env["ir.attachment"]).sudo().sorted("id")
-        proof.write({"res_model": self._name, "res_id": self.id})
+        proof = self._own_proof(evidence.get("proof") or self.env["ir.attachment"]).sorted("id")
         self._seal(
             {
                 "decision": decision,
@@ -185,6 +228,27 @@ class SaleApproval(models.Model):
             self._seal({"signature_hash": self._hash_signature()})
         self._seal({"chain_hash": self._hash_link(self.submission_hash, DECISION_FIELDS)})
         self.flush_recordset(["decision"])  # the next round may open at once, and the database counts open ones
+
+    def _own_proof(self, files):
+        """Return files as files of this round: those that were uploaded for it, and copies of all others.
+
+        What belongs to another document stays there as it is. The caller checked that ``files`` may be read.
+        """
+        files = files.sudo()
+        values = {"res_model": self._name, "res_id": self.id}
+        uploaded = files.filtered(
+            lambda file: (
+                not file.res_id
+                and file.res_model in (False, "sale.approval.on.behalf")
+                and file.create_uid == self.env.user
+            )
+        )
+        uploaded.write(values)
+        copies = [
+            file.copy({**values, "res_field": False, "public": False, "access_token": False})
+            for file in files - uploaded
+        ]
+        return uploaded.union(*copies)
 
     def _seal(self, values):
         return super().write(values)

@@ -1,5 +1,6 @@
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
 
 from .sale_milestone import AMOUNT_GROUPS
 
@@ -60,6 +61,7 @@ class SaleChangeRequest(models.Model):
             "approval_ids",
             "amount_delta",
             "total_delta",
+            "presented_amounts",
             "days_delta",
             "at_risk_since",
             "at_risk_by_id",
@@ -145,6 +147,13 @@ class SaleChangeRequest(models.Model):
         copy=False,
         groups=AMOUNT_GROUPS,
         help="Computed when the request is presented.",
+    )
+    presented_amounts = fields.Json(
+        string="Amounts as Presented",
+        readonly=True,
+        copy=False,
+        groups=AMOUNT_GROUPS,
+        help="By how much the contract changes: total, untaxed, and tax by tax.",
     )
     at_risk_since = fields.Datetime(
         string="Work at Risk Since",
@@ -232,7 +241,7 @@ class SaleChangeRequest(models.Model):
         for order, own in requests.grouped("order_id").items():
             order_sudo = order.sudo()
             order_sudo._check_can_change()
-            order_sudo.lock_for_update(allow_referencing=True)
+            order_sudo._touch()  # of two users at once, one waits, and then sees the number of the other
             last = max(order_sudo.change_request_ids.mapped("number"), default=0)
             for number, request in enumerate(own.sorted("id"), last + 1):
                 request._write_protected({"number": number, "name": f"{order_sudo.name}/CR{number}"})
@@ -284,8 +293,19 @@ class SaleChangeRequest(models.Model):
         self.ensure_one()
         return self.state in OPEN_STATES
 
+    def _touch(self):
+        """Write the rows of the requests, see ``sale.order._touch``: one that is presented meanwhile is seen to be."""
+        if self.ids:
+            self.env.execute_query(
+                SQL("UPDATE sale_change_request SET write_date = write_date WHERE id IN %s", tuple(self.ids))
+            )
+
     def _check_content_free(self):
-        """:raises UserError: while somebody looks at the request, or once it is decided"""
+        """To be called before, or in the transaction of, every change of what the client decides on.
+
+        :raises UserError: while somebody looks at the request, or once it is decided
+        """
+        self._touch()
         for request in self:
             if request.state in ("internal_review", "submitted"):
                 raise UserError(
@@ -298,6 +318,16 @@ class SaleChangeRequest(models.Model):
                 raise UserError(
                     self.env._("%(request)s is decided: what was decided is kept.", request=request.display_name)
                 )
+
+    def _set_review_state(self, state):
+        result = super()._set_review_state(state)
+        if state in ("rejected", "cancelled"):
+            self._end_activities()
+        return result
+
+    def _end_activities(self):
+        """What the team was asked to do with the request is settled with it; what people noted themselves stays."""
+        self.sudo().activity_unlink(["mail.mail_activity_data_todo"])
 
     def action_cancel(self):
         """Withdraw a request for good: nothing of it is applied, and it stays on record.

@@ -32,21 +32,21 @@ class SaleChangeRequest(models.Model):
         touched.lock_for_update(allow_referencing=True)
         if problems := self._get_problems():
             raise UserError("\n".join(problems))
-        plan = self._get_plan_change()
-        total_before = order.amount_total
+        plan, before = self._get_plan_change(), order._get_sums_by_tax()
         number = max([order.change_order_count, *order.change_request_ids.mapped("change_order_number")]) + 1
         # written, not only locked: whoever applies another change at the same time starts again and sees this one
         order._write_protected({"change_order_count": number})
         request = AgreedChange.mark(self)
         request._change_contract(number)
         self._check_revised(plan)
+        self._check_presented(order._get_moved_sums(before))
         contract = self.env["sale.approval"]._dump_canonical(order._prepare_contract_values())
         self._write_protected(
             {
                 "state": "approved",
                 "applied_on": fields.Datetime.now(),
                 "change_order_number": number,
-                "total_delta": order.currency_id.round(order.amount_total - total_before),
+                "days_delta": plan["days"],  # other changes may have moved the end since it was written
                 "accepted_approval_id": self.approval_ids.filtered(
                     lambda approval: approval.decision == "approved" and approval.kind == "client"
                 )
@@ -57,7 +57,9 @@ class SaleChangeRequest(models.Model):
             }
         )
         touched.filtered(lambda milestone: milestone._get_open_reductions())._queue_invoice()
+        self._end_activities()
         self._note_application(touched)
+        self._tell_stranded_advance()
         self._recall_others(touched)
 
     def _change_contract(self, number):
@@ -103,6 +105,51 @@ class SaleChangeRequest(models.Model):
                 )
             )
 
+    def _check_presented(self, amounts):
+        """What was agreed is the amount with taxes, too; taxes may change while the client thinks it over.
+
+        :param dict amounts: by how much the contract changed, see ``sale.order._get_moved_sums``
+        :raises UserError: when that is not what was shown
+        """
+        self.ensure_one()
+        currency = self.currency_id
+        presented = self.presented_amounts
+        if not presented:  # written when nothing but the total was kept
+            if currency.compare_amounts(float(amounts["total"]), self.total_delta) == 0:
+                return
+            presented = {"total": self.total_delta}
+        if presented != amounts:
+            raise UserError(
+                self.env._(
+                    "The taxes of %(request)s changed since it was presented: with taxes it comes to %(actual)s, and "
+                    "%(shown)s was shown. Nothing was changed. Take it back and present it again.",
+                    request=self.display_name,
+                    actual=currency.format(float(amounts["total"])),
+                    shown=currency.format(float(presented["total"])),
+                )
+            )
+
+    def _tell_stranded_advance(self):
+        """An advance that nothing is left to recover from is credited by hand: ask those who invoice to do so."""
+        self.ensure_one()
+        order = self.order_id
+        stranded = order._get_stranded_advance()
+        user = order.milestone_ids[:1]._get_invoicing_user()
+        if not stranded or not user or not self.with_user(user).has_access("read"):
+            return
+        amount = order.currency_id.format(stranded)
+        self.activity_schedule(
+            "mail.mail_activity_data_todo",
+            user_id=user.id,
+            summary=self.env._("%(order)s: credit the rest of the advance", order=order.name),
+            note=self.env._(
+                "After change order %(number)s too little is left to bill: %(amount)s of the advance, taxes included, "
+                "cannot be recovered any more. Credit that much of the advance invoice.",
+                number=self.change_order_number,
+                amount=amount,
+            ),
+        )
+
     def _note_application(self, touched):
         self.ensure_one()
         body = self.env._(
@@ -131,25 +178,40 @@ class SaleChangeRequest(models.Model):
                     )
                 )
 
-    def _rehearse(self):
-        """Return by how much the contract changes with taxes; apply the request to see it, and undo that.
+    def _keep_presented_amounts(self):
+        """Keep what the client is shown, and what the application is measured by.
+
+        With the rights of the addon: to present a change is not to make it.
 
         :raises UserError: when it cannot be applied
         """
         self.ensure_one()
-        order, plan, before = self.order_id, self._get_plan_change(), self.order_id.amount_total
-        total = 0.0
+        amounts = self.sudo()._rehearse()
+        days = self.sudo()._get_plan_change()["days"]
+        self._write_protected(
+            {"total_delta": float(amounts["total"]), "presented_amounts": amounts, "days_delta": days}
+        )
+
+    def _rehearse(self):
+        """Return by how much the contract changes, tax by tax; apply the request to see it, and undo that.
+
+        :return: see ``sale.order._get_moved_sums``
+        :raises UserError: when it cannot be applied
+        """
+        self.ensure_one()
+        order, plan = self.order_id, self._get_plan_change()
+        before, amounts = order._get_sums_by_tax(), {}
         try:
             with self.env.cr.savepoint():
                 request = AgreedChange.mark(self).with_context(mail_notrack=True, tracking_disable=True)
                 request._change_contract(0)
                 request._check_revised(plan)
                 self.env.flush_all()
-                total = order.currency_id.round(order.amount_total - before)
+                amounts = order._get_moved_sums(before)
                 raise Rehearsal
         except Rehearsal:
             self.env.invalidate_all()
-        return total
+        return amounts
 
 
 class SaleChangeRequestLine(models.Model):

@@ -1,3 +1,5 @@
+import json
+
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import plaintext2html
@@ -28,8 +30,8 @@ class SaleChangeRequest(models.Model):
             request._check_can_deliver()
             request.lock_for_update(allow_referencing=True)
             if request.state in self._approval_open_states and not request._get_problems():
-                # with the rights of the addon: to present a change is not to make it
-                request._write_protected({"total_delta": request.sudo()._rehearse()})
+                request.line_ids.deliverable_ids._keep_old_names()
+                request._keep_presented_amounts()
         return super().action_submit()
 
     def action_refresh_base(self):
@@ -40,6 +42,7 @@ class SaleChangeRequest(models.Model):
         self.check_access("write")
         self._check_content_free()
         self.line_ids._keep_base()
+        self.line_ids.deliverable_ids._keep_old_names()
         return True
 
     def _get_closed_message(self):
@@ -99,20 +102,41 @@ class SaleChangeRequest(models.Model):
         return super()._lock_for_decision(evidence)
 
     def _renew_round(self):
-        """A request whose milestones changed goes back to the team, which looks at it again."""
+        """Present the contract as it is by now; what the team never presented goes back to the team.
+
+        That is a request whose milestones changed, and one that says something else than it did.
+        """
         self.ensure_one()
         request = self.sudo()
-        conflicts = request._get_base_conflicts()
-        if not conflicts and not request._is_snapshot_current():
-            try:
-                request._write_protected({"total_delta": request._rehearse()})
-            except UserError as error:
-                conflicts = [str(error)]
-        if conflicts:
-            request.lock_for_update(allow_referencing=True)
-            request._recall("\n".join(conflicts))
+        request.lock_for_update(allow_referencing=True)
+        approval = request.approval_id
+        if approval.kind != "client":
+            return approval
+        if reasons := request._get_obstacles_to_renewal():
+            request._recall("\n".join(reasons))
             return request.approval_id
         return super()._renew_round()
+
+    def _get_obstacles_to_renewal(self):
+        """Return why a new version cannot be presented without the team; keep its amounts when it can."""
+        self.ensure_one()
+        if conflicts := self._get_base_conflicts():
+            return conflicts
+        if self._is_snapshot_current():
+            return []
+        if self._is_written_anew():
+            return [self.env._("It says something else than what was presented. Check it, and present it again.")]
+        try:
+            self._keep_presented_amounts()
+        except UserError as error:
+            return [str(error)]
+        return []
+
+    def _is_written_anew(self):
+        """Whether the request itself is not what was presented, whatever became of the contract since then."""
+        self.ensure_one()
+        presented, present = json.loads(self.approval_id.snapshot), json.loads(self._get_snapshot())
+        return {**presented, "impact": None} != {**present, "impact": None}
 
     def _recall(self, reason):
         """Take an open request back to the team because something else came first, and say what."""

@@ -1,5 +1,3 @@
-import json
-
 from odoo import api, fields, models
 
 
@@ -20,17 +18,53 @@ class SaleChangeRequest(models.Model):
     @api.depends("line_ids.amount", "line_ids.action", "line_ids.milestone_id", "line_ids.new_date")
     def _compute_deltas(self):
         for request in self:
+            if request._is_out_of_sight():
+                request.amount_delta = request.days_delta = 0
+                continue
             plan = request.sudo()._get_plan_change()
             request.amount_delta = request.currency_id.round(plan["after"] - plan["before"])
             request.days_delta = plan["days"]
 
-    @api.depends("line_ids.summary", "line_ids.amount", "line_ids.new_date", "effort_hours", "resources", "state")
+    @api.depends(
+        "line_ids.summary",
+        "line_ids.amount",
+        "line_ids.new_date",
+        "line_ids.new_description",
+        "line_ids.deliverable_ids.acceptance_criteria",
+        "effort_hours",
+        "resources",
+        "state",
+    )
     @api.depends_context("lang")
     def _compute_impact_html(self):
         for request in self:
-            request.impact_html = request.order_id and self.env["ir.qweb"]._render(
-                "milestone_billing.change_request_impact", {"change_request": request, "impact": request._get_impact()}
+            if request._is_out_of_sight():
+                request.impact_html = False
+                continue
+            impact = request._get_impact()
+            values = {
+                "change_request": request,
+                "impact": impact,
+                "scope_changes": request._get_scope_changes(impact),
+            }
+            request.impact_html = self.env["ir.qweb"]._render(
+                "milestone_billing.change_request_impact_internal", values
             )
+
+    def _is_out_of_sight(self):
+        """Whether a form says a contract that its user does not read, or none: then nothing is computed of it.
+
+        What is saved is guarded by record rules, and by the portal, which reads as superuser.
+        """
+        self.ensure_one()
+        order = self.order_id._origin
+        return not self.id and not (order and order._is_contract_readable())
+
+    def _get_visible_lines(self):
+        """Return the lines in their order; in a form without those that tell of what its user does not read."""
+        self.ensure_one()
+        lines = self.line_ids.filtered(lambda line: not line._is_out_of_sight())
+        return lines.sorted(lambda line: (line.sequence, line.id or 0))
 
     def _get_impact(self):
         """Return the impact to be shown: of a decided request what it was when it was decided.
@@ -38,12 +72,8 @@ class SaleChangeRequest(models.Model):
         :return: see :meth:`_prepare_impact`
         """
         self.ensure_one()
-        request = self.sudo()
-        if not request._is_open():
-            decided = request.accepted_approval_id or request.approval_ids.sorted("id")[-1:]
-            if decided:
-                return json.loads(decided.snapshot)["impact"]
-        return request._prepare_impact()
+        decided = self._get_decided_snapshot()
+        return decided["impact"] if decided else self.sudo()._prepare_impact()
 
     def _prepare_impact(self):
         """Return what the request does to the contract as it is now, as JSON values.
@@ -51,7 +81,7 @@ class SaleChangeRequest(models.Model):
         :return: dict of
 
             * ``original``, ``approved_changes``, ``this_change``, ``revised``: untaxed sums as exact texts;
-              ``total``: this change with taxes, as of its presentation
+              ``total``: this change with taxes, as of its presentation; ``taxes``: of that, by tax
             * ``end_before``, ``end_after`` (ISO dates, may be empty), ``days`` (calendar days)
             * ``effort`` (hours), ``resources``
             * ``rows``: per milestone a dict of ``id``, ``kind`` (``same``, ``changed``, ``added``, ``cancelled``),
@@ -65,6 +95,7 @@ class SaleChangeRequest(models.Model):
         exact = f"{{:.{order.currency_id.decimal_places}f}}".format
         delta = order.currency_id.round(plan["after"] - plan["before"])
         return {
+            **self._prepare_impact_taxes(),
             "original": exact(original),
             "approved_changes": exact(order.currency_id.round(plan["before"] - original)),
             "this_change": exact(delta),
@@ -84,9 +115,16 @@ class SaleChangeRequest(models.Model):
                 }
                 for row in plan["rows"]
             ],
-            "lines": [line._describe() for line in self.line_ids.sorted(lambda line: (line.sequence, line.id or 0))],
+            "lines": [line._describe() for line in self._get_visible_lines()],
             "terms": order._get_change_effects(plan["before"], plan["after"], plan["open_after"]),
         }
+
+    def _prepare_impact_taxes(self):
+        """Return the taxes of the change by their ids, once they are known; rounds of before said nothing of them."""
+        presented = self.presented_amounts
+        if not presented:
+            return {}
+        return {"taxes": {key: amount for key, amount in presented.items() if key not in ("total", "untaxed")}}
 
     def _prepare_impact_side(self, side, exact):
         if not side:
@@ -112,7 +150,7 @@ class SaleChangeRequest(models.Model):
         for row in rows:
             row["after"] = dict(row["before"])
             row["is_open"] = row["milestone"].state != "approved"
-        for line in self.line_ids.sorted(lambda line: (line.sequence, line.id or 0)):
+        for line in self._get_visible_lines():
             line._change_plan_rows(rows)
         for row in rows:
             if row["kind"] == "same" and row["before"] != row["after"]:
@@ -135,8 +173,9 @@ class SaleChangeRequest(models.Model):
     @api.depends("line_ids.milestone_id", "line_ids.target_id", "order_id.change_request_ids.state")
     def _compute_conflict(self):
         for request in self:
-            conflicts = request.sudo()._get_conflicts() if request._is_open() else []
-            request.base_conflict = request._is_open() and bool(request.sudo()._get_base_conflicts())
+            is_open = request._is_open() and not request._is_out_of_sight()
+            conflicts = request.sudo()._get_conflicts() if is_open else []
+            request.base_conflict = is_open and bool(request.sudo()._get_base_conflicts())
             request.conflict = "\n".join(conflicts) or False
 
     def _get_conflicts(self):
@@ -161,7 +200,7 @@ class SaleChangeRequest(models.Model):
 
     def _get_base_conflicts(self):
         self.ensure_one()
-        return [conflict for line in self.line_ids if (conflict := line._get_base_conflict())]
+        return [conflict for line in self._get_visible_lines() if (conflict := line._get_base_conflict())]
 
     def _get_problems(self):
         """Return why the request cannot be applied to the contract as it is; empty when it can."""
@@ -249,7 +288,4 @@ class SaleChangeRequestLine(models.Model):
 
     def _get_own_milestone_name(self):
         self.ensure_one()
-        request = self.request_id
-        return self.new_name or self.env._(
-            "%(milestone)s – change %(request)s", milestone=self.milestone_id.name, request=request.number
-        )
+        return self.new_name or self.request_id._get_own_milestone_name(self.milestone_id.name)

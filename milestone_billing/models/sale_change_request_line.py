@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import format_date, html2plaintext
 
 from .sale_milestone import AMOUNT_GROUPS
@@ -90,6 +90,8 @@ class SaleChangeRequestLine(models.Model):
 
     def write(self, vals):
         self.request_id._check_content_free()
+        if "request_id" in vals and any(line.request_id.id != vals["request_id"] for line in self):
+            raise UserError(self.env._("A change stays with its request. Add it to the other one, and remove it here."))
         result = super().write(vals)
         if "milestone_id" in vals or "target_id" in vals:
             self._keep_base()
@@ -192,6 +194,11 @@ class SaleChangeRequestLine(models.Model):
             return self.env._("%(milestone)s follows from the other milestones.", milestone=milestone.name)
         if self.new_review_days < 0:
             return self.env._("A review period is not negative.")
+        if self.product_id and self.product_id.type != "service":
+            return self.env._(
+                "%(product)s is no service, and a milestone delivers no goods. Choose a service, or no product at all.",
+                product=self.product_id.display_name,
+            )
         return check() or self._get_problem_of_deliverables()
 
     def _get_problem_of_add(self):
@@ -297,7 +304,22 @@ class SaleChangeRequestLine(models.Model):
     @api.depends_context("lang")
     def _compute_summary(self):
         for line in self:
-            line.summary = "\n".join(line._describe())
+            line.summary = "" if line._is_out_of_sight() else "\n".join(line._describe())
+
+    def _is_out_of_sight(self):
+        """Whether a form says milestones or a contract that its user does not read, or none yet.
+
+        See the method of the request.
+        """
+        self.ensure_one()
+        if self.id:
+            return False
+        order = self.order_id._origin
+        if not order or not order._is_contract_readable():
+            return True
+        milestones = self.milestone_id | self.target_id | self.after_id
+        told = (self._origin, milestones._origin, self.new_approver_ids._origin, self.deliverable_ids._origin)
+        return not all(records.sudo(False).has_access("read") for records in told if records)
 
     def _describe(self):
         """Return sentences that say what the line does, in the language of the environment."""
@@ -393,95 +415,3 @@ class SaleChangeRequestLine(models.Model):
             }
             for line in self.sorted(lambda line: (line.sequence, line.id))
         ]
-
-
-class SaleChangeRequestDeliverable(models.Model):
-    """What a change request does to the deliverables of a milestone."""
-
-    _name = "sale.change.request.deliverable"
-    _description = "Change of a Deliverable"
-    _order = "line_id, id"
-
-    line_id = fields.Many2one("sale.change.request.line", required=True, index=True, ondelete="cascade")
-    action = fields.Selection(
-        [("add", "Add"), ("change", "Change"), ("remove", "Remove")], default="add", required=True
-    )
-    milestone_id = fields.Many2one(related="line_id.milestone_id")
-    deliverable_id = fields.Many2one(
-        "sale.milestone.deliverable", ondelete="set null", domain="[('milestone_id', '=', milestone_id)]"
-    )
-    # kept for the record: the deliverable itself may be removed
-    old_name = fields.Char(compute="_compute_old_name", store=True)
-    name = fields.Char()
-    acceptance_criteria = fields.Text()
-    summary = fields.Char(compute="_compute_summary")
-
-    @api.depends("deliverable_id")
-    def _compute_old_name(self):
-        for change in self:
-            change.old_name = change.deliverable_id.name or change.old_name
-
-    @api.model_create_multi
-    def create(self, vals_list):
-        changes = super().create(vals_list)
-        changes.line_id.request_id._check_content_free()
-        return changes
-
-    def write(self, vals):
-        self.line_id.request_id._check_content_free()
-        return super().write(vals)
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_except_presented(self):
-        self.line_id.request_id._check_content_free()
-
-    def _get_problem(self):
-        self.ensure_one()
-        if self.action == "add":
-            return "" if (self.name or "").strip() else self.env._("A new deliverable needs a name.")
-        if not self.deliverable_id or self.deliverable_id.milestone_id != self.line_id.milestone_id:
-            return self.env._(
-                "Say which deliverable of %(milestone)s changes.", milestone=self.line_id.milestone_id.name or ""
-            )
-        if self.action == "change" and not (self.name or self.acceptance_criteria):
-            return self.env._("Say what changes of %(deliverable)s.", deliverable=self.deliverable_id.name)
-        return ""
-
-    @api.depends("action", "deliverable_id", "name", "acceptance_criteria")
-    @api.depends_context("lang")
-    def _compute_summary(self):
-        for change in self:
-            old, new = change.old_name or "", change.name or ""
-            if change.action == "add":
-                change.summary = self.env._("New deliverable: %(name)s", name=new)
-            elif change.action == "remove":
-                change.summary = self.env._("Without the deliverable %(name)s", name=old)
-            elif new and new != old:
-                change.summary = self.env._("Deliverable %(old)s becomes %(new)s", old=old, new=new)
-            else:
-                change.summary = self.env._("New acceptance criteria for %(name)s", name=old)
-
-    def _prepare_snapshot_values(self):
-        return [
-            {
-                "action": change.action,
-                "deliverable": change.deliverable_id.id,
-                "name": change.name or "",
-                "acceptance_criteria": change.acceptance_criteria or "",
-            }
-            for change in self.sorted("id")
-        ]
-
-    def _apply(self, milestone):
-        """Make the deliverables of ``milestone`` what was agreed; called by the application of the request."""
-        for change in self:
-            values = {name: change[name] for name in ("name", "acceptance_criteria") if change[name]}
-            if change.action == "add":
-                change.line_id._add_deliverable(milestone, **values)
-            elif change.action == "change":
-                change.deliverable_id.write(values)
-            else:
-                task = change.deliverable_id.task_id
-                change.deliverable_id.unlink()
-                if task and task.state != "1_done":
-                    task.state = "1_canceled"

@@ -52,9 +52,11 @@ class SaleChangeRequest(models.Model):
         """Return what the page shows beside the record itself; ``impact`` is empty while nothing is priced."""
         self.ensure_one()
         is_priced = self._is_shown_priced()
+        impact = self._get_impact() if is_priced else {}
         return {
             "is_priced": is_priced,
-            "impact": self._get_impact() if is_priced else {},
+            "impact": impact,
+            "scope_changes": self._get_scope_changes(impact) if is_priced else [],
             "files": self._get_portal_files(),
         }
 

@@ -4,6 +4,7 @@ from odoo.tools import html_sanitize
 CLAUSE_CONDITIONS = [
     ("always", "Always"),
     ("client_approval", "The client approves milestones"),
+    ("review_rounds", "The included review rounds are limited"),
     ("internal_review", "Milestones are reviewed inside first"),
     ("advance", "An advance is agreed"),
     ("retention", "Retention is agreed"),

@@ -254,7 +254,7 @@ class SaleMilestone(models.Model):
 
     def _is_agreed(self):
         """Whether amounts and lines are settled; what was approved stays so when its order is cancelled."""
-        return any(milestone.order_id.state == "sale" or milestone.state == "approved" for milestone in self)
+        return any(milestone.state == "approved" or milestone.order_id._is_contract() for milestone in self)
 
     def _check_plan_open(self):
         """:raises UserError: when a milestone is agreed, by the confirmed order or by its own approval"""

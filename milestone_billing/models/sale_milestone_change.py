@@ -48,6 +48,10 @@ class SaleMilestone(models.Model):
         "A review period is not negative; 0 is the review period of the order.",
     )
 
+    @property
+    def _protected_fields(self):
+        return super()._protected_fields | {"change_request_id"}
+
     @api.depends("order_line_ids.price_subtotal", "order_line_ids.change_line_id")
     def _compute_amount_changes(self):
         for milestone in self:

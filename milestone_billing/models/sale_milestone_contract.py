@@ -60,7 +60,7 @@ class SaleMilestone(models.Model):
         """Return the deliverables that are signed: all of a quotation, later the same ones."""
         self.ensure_one()
         deliverables = self.deliverable_ids.sorted("id")
-        if self.order_id.state == "sale":
+        if self.order_id._is_contract():
             deliverables = deliverables.filtered("is_agreed")
         return deliverables
 

@@ -27,7 +27,8 @@ class SaleMilestone(models.Model):
         self.ensure_one()
         if not self._is_discussed_as_quotation() or not isinstance(given, str) or not given.isascii():
             return False
-        return str(pid).isdecimal() and consteq(given, self._get_discussion_hash(int(pid)))
+        # a visitor sends it: it may be of any length, and int() refuses long texts
+        return str(pid).isdecimal() and len(str(pid)) <= 10 and consteq(given, self._get_discussion_hash(int(pid)))
 
     @api.model
     def _get_thread_with_access(self, thread_id, *, mode="read", hash=None, pid=None, token=None, **kwargs):

@@ -2,10 +2,14 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tools import SQL
 
+from .agreed_change import OrderTransition
 from .res_company import INVOICE_POLICIES
 from .sale_approval_mixin import ApprovalPolicy
 
+# What follows from the lines, and what the ledger is converted with: nobody writes it on an order with milestones.
+AMOUNT_FIELDS = frozenset({"amount_untaxed", "amount_tax", "amount_total", "currency_rate"})
 # Terms of a confirmed milestone contract, and who they were agreed with.
 FROZEN_FIELDS = frozenset({"partner_id", "company_id", "currency_id", "pricelist_id"})
 POLICY_FIELDS = frozenset(
@@ -157,6 +161,10 @@ class SaleOrder(models.Model):
 
     def write(self, vals):
         self._refuse_milestone_evidence(vals)
+        if "state" in vals and not OrderTransition.is_under_way(self.env):
+            self._check_transition(vals["state"])
+        if AMOUNT_FIELDS.intersection(vals):
+            self._check_amounts_follow()
         if not (FROZEN_FIELDS | POLICY_FIELDS).isdisjoint(vals):
             self.filtered(lambda order: order.milestone_ids._is_agreed())._check_frozen(vals)
         return super().write(vals)
@@ -173,6 +181,34 @@ class SaleOrder(models.Model):
         To be called after rights and state were checked.
         """
         return super().write(vals)
+
+    def _touch(self):
+        """Write the rows of the orders: of two users at once, one waits, and then sees what the other did.
+
+        A lock alone would let the second one go on with what was before; the write makes PostgreSQL
+        refuse its transaction, and Odoo runs it once more.
+        """
+        if self:
+            self.env.execute_query(SQL("UPDATE sale_order SET write_date = write_date WHERE id IN %s", tuple(self.ids)))
+
+    def _check_transition(self, state):
+        """:raises UserError: when a contract would begin, end or come back past the buttons for it"""
+        for order in self.sudo().filtered(lambda order: order.state != state):
+            is_contract = bool(order.milestone_contract_hash)
+            if (state == "sale" and order.milestone_ids) or (is_contract and {state, order.state} & {"sale", "cancel"}):
+                raise UserError(
+                    self.env._(
+                        "%(order)s has milestones: confirm it, cancel it or set it back with the buttons of the order.",
+                        order=order.name,
+                    )
+                )
+
+    def _check_amounts_follow(self):
+        """:raises UserError: when amounts of an order with milestones would be something else than its lines are"""
+        for order in self.filtered("milestone_ids"):
+            raise UserError(
+                self.env._("The amounts of %(order)s follow from its lines: change these instead.", order=order.name)
+            )
 
     def _check_frozen(self, vals):
         """:raises UserError: when ``vals`` changes what a confirmed milestone contract is about"""
@@ -197,6 +233,8 @@ class SaleOrder(models.Model):
             raise UserError(
                 self.env._("Orders with reviewed or invoiced milestones are evidence and cannot be deleted.")
             )
+        if any(order.signed_content_hash or (order.milestone_contract_hash and order.signature) for order in self):
+            raise UserError(self.env._("What a client signed is evidence: its order cannot be deleted."))
 
     def copy(self, default=None):
         """Copy the plan and put the copied lines under the copied milestones."""
@@ -248,8 +286,11 @@ class SaleOrder(models.Model):
             )
         return False
 
+    def action_confirm(self):
+        return super(SaleOrder, OrderTransition.mark(self)).action_confirm()
+
     def _action_confirm(self):
-        result = super()._action_confirm()
+        result = super(SaleOrder, OrderTransition.unmark(self))._action_confirm()
         contracts = self.filtered("milestone_ids")
         contracts._fix_agreed_amounts()
         for order in contracts:
@@ -258,10 +299,11 @@ class SaleOrder(models.Model):
         return result
 
     def action_draft(self):
-        result = super().action_draft()
-        drafts = self.filtered(lambda order: order.state == "draft")
+        """A contract with evidence comes back as it was agreed, signatures included; any other is a quotation again."""
+        result = super(SaleOrder, OrderTransition.mark(self)).action_draft()
+        drafts = self.filtered(lambda order: order.state == "draft" and not order._has_evidence())
         drafts._release_agreed_amounts()
-        drafts.milestone_ids.filtered(
+        self.filtered(lambda order: order.state == "draft").milestone_ids.filtered(
             lambda milestone: milestone.state == "cancelled" and not milestone._is_ended_by_change()
         )._write_protected({"state": "draft"})
         return result
@@ -277,7 +319,7 @@ class SaleOrder(models.Model):
                     milestones=", ".join(unbilled.mapped("display_name")),
                 )
             )
-        result = super()._action_cancel()
+        result = super(SaleOrder, OrderTransition.mark(self))._action_cancel()
         for milestone in milestones.filtered(lambda milestone: milestone.approval_id):
             milestone._close_round("withdrawn", {"method": "internal"})
         milestones.filtered(lambda milestone: milestone.state != "approved")._write_protected({"state": "cancelled"})
@@ -300,7 +342,12 @@ class SaleOrder(models.Model):
     def _has_evidence(self):
         """Whether decisions of the client refer to the agreement that is recorded."""
         self.ensure_one()
-        return bool(self.milestone_contract_hash and self.milestone_ids.approval_ids)
+        return bool(self.milestone_contract_hash and self.sudo().milestone_ids.approval_ids)
+
+    def _is_contract(self):
+        """Whether what the order says is agreed; with evidence it stays so when the order is cancelled."""
+        self.ensure_one()
+        return self.state == "sale" or self._has_evidence()
 
     def _prepare_contract_values(self):
         self.ensure_one()

@@ -1,6 +1,5 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import SQL
 
 CAP_ACTIVITY = "milestone_billing.mail_activity_milestone_cap"
 
@@ -181,21 +180,12 @@ class SaleOrder(models.Model):
         :raises UserError: naming cap, billed, this invoice and what is left
         """
         capped = self.sudo().filtered("milestone_cap_amount")
-        capped._lock_cap()
+        capped._touch()
         for order in capped:
             billed = order._get_cap_billed(drafts=drafts)
             if order.currency_id.compare_amounts(billed, order.milestone_cap_amount) > 0:
                 raise UserError(order._get_cap_refusal(moves.sudo(), billed))
         capped._warn_of_cap()
-
-    def _lock_cap(self):
-        """Write the rows of the orders: of two users who bill at once, one waits, and then sees the other's bill.
-
-        A lock alone would let the second one go on with the figures of before; the write makes
-        PostgreSQL refuse its transaction, and Odoo runs it once more.
-        """
-        if self:
-            self.env.execute_query(SQL("UPDATE sale_order SET write_date = write_date WHERE id IN %s", tuple(self.ids)))
 
     def _get_cap_refusal(self, moves, billed):
         self.ensure_one()

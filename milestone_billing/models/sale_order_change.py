@@ -102,6 +102,49 @@ class SaleOrder(models.Model):
             lambda milestone: (milestone.sequence, milestone.id)
         )
 
+    def _is_contract_readable(self):
+        """Whether the user, superuser or not, reads the contract: the order, or like project people its milestones."""
+        self.ensure_one()
+        order, milestones = self.sudo(False), self.sudo().milestone_ids.sudo(False)
+        return order.has_access("read") or (bool(milestones) and milestones.has_access("read"))
+
+    def _get_sums_by_tax(self):
+        """Return what the order comes to: ``total``, ``untaxed`` and, by the id of each tax, its amount."""
+        self.ensure_one()
+        sums = {"total": self.amount_total, "untaxed": 0.0}
+        for line, base_line in self._get_rounded_base_lines().items():
+            untaxed, by_tax = line._get_amounts_by_tax(base_line)
+            sums["untaxed"] += untaxed
+            for tax, (amount, _base) in by_tax.items():
+                sums[str(tax.id)] = sums.get(str(tax.id), 0.0) + amount
+        return sums
+
+    def _get_moved_sums(self, before):
+        """Return by how much the sums are others than ``before``, as exact texts; ``total`` in any case.
+
+        :param dict before: what ``_get_sums_by_tax`` returned then
+        """
+        self.ensure_one()
+        currency, after = self.currency_id, self._get_sums_by_tax()
+        moved = {key: currency.round(after.get(key, 0.0) - before.get(key, 0.0)) for key in {**before, **after}}
+        return {
+            key: f"{amount + 0.0:.{currency.decimal_places}f}"  # no minus before nothing
+            for key, amount in sorted(moved.items())
+            if key == "total" or not currency.is_zero(amount)
+        }
+
+    def _get_stranded_advance(self):
+        """Return what is left of the advance, taxes included, beyond what the milestones still bill of its taxes."""
+        self.ensure_one()
+        left, stranded = {}, 0.0
+        for by_key in self._get_unbilled_weights().values():
+            for key, part in by_key.items():
+                left[key] = left.get(key, 0.0) + part.total
+        for key, balances in self._get_advance_pools().items():
+            advance = sum(balance.total for balance in balances.values())
+            stranded += max(advance - max(left.get(key, 0.0), 0.0), 0.0)
+        return self.currency_id.round(stranded)
+
     def _check_can_change(self):
         """:raises UserError: when there is no signed milestone contract to change"""
         for order in self:
@@ -131,6 +174,7 @@ class SaleOrder(models.Model):
                     open=format_(open_after),
                 )
             )
+            effects += order._get_stranding_effects(open_after)
         if order._retains_by_terms() and order.milestone_retention_base == "untaxed":
             effects.append(
                 self.env._(
@@ -163,10 +207,33 @@ class SaleOrder(models.Model):
             )
         return effects
 
+    def _get_stranding_effects(self, open_after):
+        """Warn of an advance that is more than what is left to bill then; taxes are not known before the application.
+
+        :param float open_after: untaxed sum of what is not approved after the change
+        """
+        self.ensure_one()
+        currency = self.currency_id
+        weights = self._get_unbilled_weights()
+        approved = (by_key for milestone, by_key in weights.items() if milestone.state == "approved")
+        left = open_after + sum(part.untaxed for by_key in approved for part in by_key.values())
+        pools = self._get_advance_pools().values()
+        advance = sum(balance.untaxed for balances in pools for balance in balances.values())
+        if currency.compare_amounts(advance, left) <= 0:
+            return []
+        return [
+            self.env._(
+                "Advance: too little is left to recover it from. %(rest)s of it (untaxed) have to be credited.",
+                rest=currency.format(currency.round(advance - left)),
+            )
+        ]
+
     # -- contract ---------------------------------------------------------------------------------------
 
     def _has_evidence(self):
-        return super()._has_evidence() or bool(self.milestone_contract_hash and self.change_request_ids.approval_ids)
+        return super()._has_evidence() or bool(
+            self.milestone_contract_hash and self.sudo().change_request_ids.approval_ids
+        )
 
     def _get_agreed_contract(self):
         """After a change order it is what that led to."""

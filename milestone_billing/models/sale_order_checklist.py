@@ -45,7 +45,7 @@ class SaleOrder(models.Model):
         to_project = f"/odoo/project/{project.id}" if project else ""
         to_tasks = f"{to_project}/tasks" if project else ""
         to_order = f"/odoo/sales/{order.id}"
-        has_both = {"ours", "theirs"} <= set(team.mapped("side"))
+        is_named = order._has_leader() and {"ours", "theirs"} <= set(team.mapped("side"))
         return [
             ChecklistItem(self.env._("Somebody leads the project"), bool(project.user_id), to_project or to_order),
             ChecklistItem(
@@ -57,7 +57,7 @@ class SaleOrder(models.Model):
                 to_tasks,
             ),
             ChecklistItem(
-                self.env._("The team is complete, each with an e-mail address"), has_both and all(team.mapped("email"))
+                self.env._("The team is complete, each with an e-mail address"), is_named and all(team.mapped("email"))
             ),
             ChecklistItem(self.env._("The kickoff meeting is planned"), bool(order._get_kickoff())),
             ChecklistItem(self.env._("The client was welcomed"), bool(order.milestone_welcomed_on)),

@@ -21,6 +21,7 @@ AMOUNT_KEYS = frozenset({"untaxed", "tax", "total", "price_unit", "cap"})
 # Fields of the order that are signed and that nobody changes afterwards, beside those of the other terms.
 SIGNED_FIELDS = frozenset(
     {
+        "name",
         "payment_term_id",
         "fiscal_position_id",
         "note",
@@ -41,6 +42,8 @@ class SaleOrder(models.Model):
         names = SIGNED_FIELDS.intersection(vals)
         if names:
             self._check_signed_fields({name: vals[name] for name in names})
+        if vals.get("partner_invoice_id"):
+            self._check_payer(self.env["res.partner"].browse(vals["partner_invoice_id"]))
         return super().write(vals)
 
     def _check_signed_fields(self, vals):
@@ -55,6 +58,19 @@ class SaleOrder(models.Model):
                         "Raise a change request, or agree on a new contract.",
                         order=order.name,
                         fields=labels,
+                    )
+                )
+
+    def _check_payer(self, partner):
+        """:raises UserError: when somebody else than who agreed would get the invoices"""
+        payer = partner.sudo().commercial_partner_id
+        for order in self.sudo().filtered(lambda order: order.milestone_ids._is_agreed()):
+            if payer not in (order.partner_invoice_id | order.partner_id).commercial_partner_id:
+                raise UserError(
+                    self.env._(
+                        "%(order)s is agreed with %(customer)s: its invoices go to a contact of that customer.",
+                        order=order.name,
+                        customer=order.partner_id.commercial_partner_id.display_name,
                     )
                 )
 
@@ -124,18 +140,29 @@ class SaleOrder(models.Model):
         elif changes:
             message, kind = (
                 self.env._(
-                    "The order is what was signed. What sales administrators may change was changed since: %(changes)s",
+                    "%(verified)s What sales administrators may change was changed since: %(changes)s",
+                    verified=self._describe_verified(),
                     changes=changes,
                 ),
                 "warning",
             )
         else:
-            message, kind = self.env._("The order is what was signed, and the record of it is unbroken."), "success"
+            message, kind = self.env._("%s The record of it is unbroken.", self._describe_verified()), "success"
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {"title": self.env._("Contract"), "message": message, "type": kind, "sticky": kind != "success"},
         }
+
+    def _describe_verified(self):
+        """Say what a verified order is: what was signed, and what both sides changed of it since."""
+        self.ensure_one()
+        count = self.change_order_count
+        if not count:
+            return self.env._("The order is what was signed.")
+        if count == 1:
+            return self.env._("The order is what was signed, with 1 change order.")
+        return self.env._("The order is what was signed, with %s change orders.", count)
 
     def _verify_signed_contract(self):
         """Return the first thing that is not as it was signed, in words, or an empty string."""

@@ -4,8 +4,8 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 
 from ..tools.attempt import attempt
+from .sale_order_team import PLANNING
 
-PLANNING = "milestone_billing.mail_activity_planning"
 FIRST_HOUR, LAST_HOUR = 9, 17  # of a kickoff, in the time zone of who leads it
 SEARCH_DAYS = 30
 
@@ -21,6 +21,10 @@ class SaleOrder(models.Model):
     milestone_welcomed_on = fields.Datetime(
         string="Client Welcomed", readonly=True, copy=False, groups="base.group_user"
     )
+
+    @property
+    def _protected_fields(self):
+        return super()._protected_fields | {"milestone_welcomed_on"}
 
     def _action_confirm(self):
         result = super()._action_confirm()
@@ -55,8 +59,11 @@ class SaleOrder(models.Model):
         documents = [*order.milestone_ids.project_id, order, *order.milestone_ids.sorted("sequence")]
         return next((doc for doc in documents if user and doc.with_user(user).has_access("read")), order)
 
-    def _ask_for_planning(self):
-        """Give who leads the delivery the activity to complete the planning, with what is done and what is not."""
+    def _ask_for_planning(self, **values):
+        """Give who leads the delivery the activity to complete the planning, with what is done and what is not.
+
+        :param values: more values of the activity
+        """
         self.ensure_one()
         user, document = self._get_delivery_manager(), self._get_delivery_document()
         if user.active and not document.activity_search([PLANNING]):
@@ -66,6 +73,7 @@ class SaleOrder(models.Model):
                 user_id=user.id,
                 summary=order.env._("Complete the planning of %(order)s", order=self.name),
                 note=order._render_checklist(),
+                **values,
             )
 
     # -- the meeting ------------------------------------------------------------------------------------
@@ -218,4 +226,4 @@ class SaleOrder(models.Model):
             email_layout_xmlid="milestone_billing.mail_notification_kickoff",
         )
         self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
-        self.milestone_welcomed_on = fields.Datetime.now()
+        self._write_protected({"milestone_welcomed_on": fields.Datetime.now()})

@@ -23,6 +23,21 @@ FROZEN_FIELDS = frozenset(
         "price_tax",
         "price_total",
         "invoice_lines",
+        # what decides whether and how it is billed, and whether it is part of what was signed
+        "state",
+        "invoice_status",
+        "untaxed_amount_invoiced",
+        "untaxed_amount_to_invoice",
+        "amount_invoiced",
+        "amount_to_invoice",
+        "qty_delivered_method",
+        "is_expense",
+        "is_optional",
+        "linked_line_id",
+        "milestone_source_id",
+        "milestone_source_values",
+        "retention_source_id",
+        "retention_values",
     }
 )
 

@@ -73,6 +73,12 @@ class SaleOrderLine(models.Model):
             "analytic_distribution": self.analytic_distribution,
         }
 
+    def _get_change_kind(self):
+        """Return what lines have in common whose changes are one line: product, taxes, analytic distribution."""
+        self.ensure_one()
+        analytic = {key: float(share) for key, share in (self.analytic_distribution or {}).items()}
+        return self.product_id, self.tax_ids, str(sorted(analytic.items()))
+
     def _fix_change_amount(self, amount):
         """Fix the line to ``amount`` untaxed, and to the taxes on just that."""
         self.ensure_one()
@@ -137,10 +143,7 @@ class SaleMilestone(models.Model):
         """
         self.ensure_one()
         currency = self.currency_id
-        groups = self.order_line_ids.sorted(lambda line: (line.sequence, line.id)).grouped(
-            lambda line: (line.product_id, line.tax_ids, str(line.analytic_distribution or ""))
-        )
-        weights = {lines[0]: sum(lines.mapped("price_subtotal")) for lines in groups.values()}
+        weights = {lines[0]: sum(lines.mapped("price_subtotal")) for lines in self._get_lines_by_kind()}
         weights = {line: weight for line, weight in weights.items() if currency.compare_amounts(weight, 0.0) > 0}
         if not weights:
             return [(self.order_line_ids[:1], amount)]
@@ -154,16 +157,26 @@ class SaleMilestone(models.Model):
                 shares.append((line, share))
         return shares
 
-    def _get_moved_parts(self, amount):
-        """Divide ``amount`` over the lines of the milestone, tax by tax; the whole is every line as it is.
+    def _get_lines_by_kind(self):
+        """Return the lines of the milestone in groups of one kind, with the changes made so far of each."""
+        self.ensure_one()
+        lines = self.order_line_ids.sorted(lambda line: (line.sequence, line.id))
+        return lines.grouped(lambda line: line._get_change_kind()).values()
 
-        :return: list of (order line, :class:`TaxedAmount`)
+    def _get_moved_parts(self, amount):
+        """Divide ``amount`` over what the milestone consists of, tax by tax; the whole is all of it.
+
+        :return: list of (order line whose product and taxes it takes, :class:`TaxedAmount`)
         """
         self.ensure_one()
         currency = self.currency_id
         base_lines = self.order_id._get_rounded_base_lines()
-        lines = self.order_line_ids.sorted(lambda line: (line.sequence, line.id))
-        totals = {line: line._get_taxed_amount(base_lines) for line in lines}
+        totals = {}
+        for lines in self._get_lines_by_kind():
+            total = TaxedAmount()
+            for line in lines:
+                total = total.plus(line._get_taxed_amount(base_lines))
+            totals[lines[0]] = total.rounded(currency)
         if currency.compare_amounts(amount, self.amount_untaxed) == 0:
             return [(line, total) for line, total in totals.items() if any(total.values())]
         whole, so_far, given, parts = self.amount_untaxed, 0.0, 0.0, []

@@ -1,8 +1,5 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
-from odoo.tools import html2plaintext
-
-from .sale_order_retention import RETENTION_TERMS
 
 
 class KnownRevisions(dict):
@@ -71,131 +68,6 @@ class SaleOrder(models.Model):
         documents._unlink_orphaned_proposals()
         return result
 
-    # -- what the proposal says --------------------------------------------------------------------------
-
-    def _prepare_proposal_values(self):
-        """Return what the proposal says, as JSON values.
-
-        Milestones and order lines refer to each other by position. Below the keys ``id``, ``figures``,
-        ``labels`` and ``terms`` stands what follows from the rest, or names it: it is kept and shown, but
-        the proposal is the same without. So a renamed tax, or an option that the client chose in the
-        portal, makes no new revision. Extensions add keys: a list of rows with ``name``, or a value.
-        """
-        self.ensure_one()
-        order = self.with_context(lang=self.partner_id.lang)
-        milestones = order.milestone_ids.filtered(lambda milestone: milestone.state != "cancelled")
-        milestones = milestones.sorted(lambda milestone: (milestone.sequence, milestone.id))
-        positions = {milestone: number for number, milestone in enumerate(milestones, 1)}
-        conditions = order._prepare_proposal_conditions()
-        lines = order._get_proposal_lines()
-        return {
-            "order": order.name,
-            "customer": order.partner_id.id,
-            "currency": order.currency_id.name,
-            "milestones": [milestone._prepare_proposal_values(positions) for milestone in milestones],
-            "lines": [line._prepare_proposal_values(positions) for line in lines],
-            "conditions": {key: value for key, (value, _text) in conditions.items()},
-            "figures": {
-                "untaxed": order._format_proposal_amount(order.amount_untaxed),
-                "tax": order._format_proposal_amount(order.amount_tax),
-                "total": order._format_proposal_amount(order.amount_total),
-            },
-            "labels": {
-                "taxes": {str(tax.id): tax.name for tax in lines.tax_ids},
-                "conditions": {key: text for key, (_value, text) in conditions.items()},
-            },
-        }
-
-    def _get_proposal_lines(self):
-        """Return the order lines of the proposal; the sections that milestones have of themselves tell nothing new."""
-        self.ensure_one()
-        lines = self.order_line.filtered(
-            lambda line: not line.is_downpayment and not (line.display_type and line.billing_milestone_id)
-        )
-        return lines.sorted(lambda line: (line.sequence, line.id))
-
-    def _prepare_proposal_conditions(self):
-        """Return the conditions of the proposal: dict of tuples of a JSON value and the same in words."""
-        self.ensure_one()
-        billed = dict(self._fields["milestone_invoice_schedule"]._description_selection(self.env))
-        prepayment = f"{self.prepayment_percent:.4f}" if self.require_payment else ""
-        cap = self._format_proposal_amount(self.milestone_cap_amount) if self.milestone_cap_amount else ""
-        note = self.note or ""
-        return {
-            "review": (
-                {
-                    "client": self.milestone_client_approval,
-                    "days": self.milestone_review_days,
-                    "approvers": sorted(self.milestone_approver_ids.ids),
-                },
-                self._get_review_sentence(),
-            ),
-            "advance": (self._get_advance_values(), self._get_advance_sentence()),
-            "retention": (
-                {name: self._format_retention_term(name) for name in sorted(RETENTION_TERMS)}
-                if self.milestone_retention_percentage
-                else {},
-                " ".join(self._get_retention_sentences()),
-            ),
-            "cap": (cap, self.currency_id.format(self.milestone_cap_amount) if cap else ""),
-            "billing": (
-                [
-                    self.milestone_invoice_schedule or "",
-                    self.milestone_invoice_weekday or "",
-                    self.milestone_invoice_month_day or 0,
-                ],
-                billed.get(self.milestone_invoice_schedule, ""),
-            ),
-            "payment_term": (self.payment_term_id.id or 0, self.payment_term_id.name or ""),
-            "prepayment": (
-                prepayment,
-                f"{self._format_percentage(self.prepayment_percent * 100)} %" if prepayment else "",
-            ),
-            "note": (str(note), html2plaintext(note, include_references=False).strip() if note else ""),
-        }
-
-    def _get_review_sentence(self):
-        if not self.milestone_client_approval:
-            return ""
-        return self.env._(
-            "%(days)s days to review each milestone; approved by %(names)s.",
-            days=self.milestone_review_days,
-            names=", ".join(self.milestone_approver_ids.sorted("id").mapped("display_name")),
-        )
-
-    def _get_advance_values(self):
-        if not self._has_advance_term():
-            return {}
-        is_percentage = self.milestone_advance_type == "percentage"
-        return {
-            "type": self.milestone_advance_type,
-            "value": f"{self.milestone_advance_percentage:.4f}"
-            if is_percentage
-            else self._format_proposal_amount(self.milestone_advance_amount),
-            "recovery": self.milestone_advance_recovery,
-        }
-
-    def _get_advance_sentence(self):
-        """Return the agreed advance as a sentence in the language of the environment, or an empty string."""
-        if not self._has_advance_term():
-            return ""
-        advance = (
-            self.env._("%s %% of the milestones", self._format_percentage(self.milestone_advance_percentage))
-            if self.milestone_advance_type == "percentage"
-            else self.env._("%s, taxes included", self.currency_id.format(self.milestone_advance_amount))
-        )
-        if self.milestone_advance_recovery == "first_in":
-            return self.env._("%s, deducted from the first invoices of the milestones until it is used up.", advance)
-        return self.env._("%s, deducted from the invoice of each milestone in proportion.", advance)
-
-    def _format_proposal_amount(self, amount):
-        return f"{amount:.{self.currency_id.decimal_places}f}"
-
-    def _prepare_proposal_snapshot(self):
-        """Return what is kept of the proposal when it is sent: what it says, and the rendered terms."""
-        self.ensure_one()
-        return {**self.sudo()._prepare_proposal_values(), "terms": self._prepare_contract_terms()}
-
     # -- revisions -----------------------------------------------------------------------------------------
 
     def _tracks_revisions(self):
@@ -222,7 +94,7 @@ class SaleOrder(models.Model):
     def _is_being_revised(self):
         """Whether the quotation was changed since it was sent."""
         self.ensure_one()
-        if self.state not in ("draft", "sent") or not self._get_last_revision():
+        if self.state not in ("draft", "sent") or not self._get_last_revision() or self._has_evidence():
             return False
         return not self._get_current_revision()
 
@@ -335,7 +207,7 @@ class SaleOrder(models.Model):
     # -- signature and payment ------------------------------------------------------------------------------
 
     def _has_to_be_signed(self):
-        return super()._has_to_be_signed() and not self._is_being_revised()
+        return super()._has_to_be_signed() and not self._has_evidence() and not self._is_being_revised()
 
     def _has_to_be_paid(self):
         return super()._has_to_be_paid() and not self._is_being_revised()
@@ -366,10 +238,23 @@ class SaleOrder(models.Model):
         return snapshot_hash == revision.snapshot_hash and not self._is_being_revised()
 
     def _get_revision_query(self):
-        """Return what a link that signs or pays carries of the revision that its page shows."""
+        """Return what a link that signs or pays carries of what its page shows: the revision, and all amounts."""
         self.ensure_one()
+        if not self._tracks_revisions():
+            return ""
         revision = self._get_last_revision()
-        return f"&revision_hash={revision.snapshot_hash}" if revision else ""
+        query = f"&revision_hash={revision.snapshot_hash}" if revision else ""
+        return f"{query}&content_hash={self._hash_signed_content()}"
+
+    def _is_shown_content(self, content_hash):
+        """Whether a page that shows ``content_hash`` shows what would be signed now.
+
+        A revision leaves open what the client chooses, and does not see when a tax gets another rate.
+        """
+        self.ensure_one()
+        if self.state not in ("draft", "sent") or not self._tracks_revisions():
+            return True
+        return content_hash == self._hash_signed_content()
 
     def _agree_contract(self):
         self.ensure_one()
@@ -394,60 +279,3 @@ class SaleOrder(models.Model):
             if "/mail/view?" in button.get("url", ""):
                 button["url"] += f"&revision={revision.number}"
         return groups
-
-
-class SaleMilestone(models.Model):
-    _inherit = "sale.milestone"
-
-    def _prepare_proposal_values(self, positions):
-        """Return what a proposal says of the milestone; ``positions`` are the numbers of all milestones."""
-        self.ensure_one()
-        return {
-            "id": self.id,
-            "name": self.name,
-            "description": str(self.description or ""),
-            "contract_date": fields.Date.to_string(self.contract_date) or "",
-            "after": sorted(positions[other] for other in self.predecessor_ids if other in positions),
-            "deliverables": [
-                {
-                    "id": deliverable.id,
-                    "name": deliverable.name,
-                    "acceptance_criteria": deliverable.acceptance_criteria or "",
-                }
-                for deliverable in self.deliverable_ids.sorted(lambda row: (row.sequence, row.id))
-            ],
-            "figures": {
-                "untaxed": self._format_exact(self.amount_untaxed),
-                "total": self._format_exact(self.amount_total),
-            },
-        }
-
-
-class SaleOrderLine(models.Model):
-    _inherit = "sale.order.line"
-
-    def _prepare_proposal_values(self, positions):
-        """Return what a proposal says of the line. What the client chooses in the portal is no part of it."""
-        self.ensure_one()
-        amounts = self.order_id._format_proposal_amount
-        values = {
-            "id": self.id,
-            "name": self.name,
-            "kind": self.display_type or "line",
-            "figures": {"untaxed": amounts(self.price_subtotal), "total": amounts(self.price_total)},
-        }
-        if self.display_type:
-            return values
-        quantity = f"{self.product_uom_qty:.6f}".rstrip("0").rstrip(".")
-        is_optional = self._is_line_optional()
-        return {
-            **values,
-            "product": self.product_id.id or 0,
-            "price": f"{self.price_unit:.6f}",
-            "discount": f"{self.discount:.4f}".rstrip("0").rstrip("."),
-            "taxes": sorted(self.tax_ids.ids),
-            "milestone": positions.get(self.billing_milestone_id, 0),
-            "optional": is_optional,
-            "quantity": "" if is_optional else quantity,
-            "figures": {**values["figures"], "quantity": quantity},
-        }

@@ -18,6 +18,10 @@ class SaleOrder(models.Model):
     )
     retention_release_count = fields.Integer(readonly=True, copy=False)
 
+    @property
+    def _protected_fields(self):
+        return super()._protected_fields | {"retention_release_count", "retention_retained"}
+
     def action_release_retention(self):
         """Open the dialog that releases retention of this order.
 
@@ -104,7 +108,9 @@ class SaleOrder(models.Model):
         )
         release.line_ids.move_line_id._sync_released()
         # two releases at once: the second one meets a changed row, and is tried again
-        order.with_context(tracking_disable=True).retention_release_count = len(order.retention_release_ids)
+        order.with_context(tracking_disable=True)._write_protected(
+            {"retention_release_count": len(order.retention_release_ids)}
+        )
         if announce:
             self.env.ref("milestone_billing.ir_cron_retention").sudo()._trigger()
         return release

@@ -240,7 +240,7 @@ class SaleOrderRevision(models.Model):
             "clause": self.env._("Clause %s", change.name),
         }
         what = subjects.get(change.subject) or " ".join(filter(None, (change.subject.capitalize(), change.name)))
-        if change.kind != "changed" or change.subject == "clause":
+        if change.kind not in ("added", "changed") or change.subject == "clause":
             return what
         label = self._get_field_labels().get(change.field, change.field)
         return f"{what}: {label}" if label else what

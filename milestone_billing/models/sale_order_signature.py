@@ -92,6 +92,10 @@ class SaleOrder(models.Model):
         return orders
 
     def write(self, vals):
+        kept = self.filtered(lambda order: order._has_evidence()) if "signature" in vals else self.browse()
+        if kept and not vals["signature"]:  # set back to a quotation: it stays what was signed
+            rest = {name: value for name, value in vals.items() if name not in CLIENT_SIGNATURE}
+            return kept.write(rest) and (not self - kept or (self - kept).write(vals))
         self._check_signature_write(vals)
         result = super().write(vals)
         if vals.get("signature"):
@@ -167,7 +171,7 @@ class SaleOrder(models.Model):
     def _is_signature_outdated(self):
         """Whether the client signed something else than what the quotation says now."""
         self.ensure_one()
-        if not self.signature or self.state not in OPEN_STATES or not self.milestone_ids:
+        if not self.signature or self.state not in OPEN_STATES or not self.milestone_ids or self._has_evidence():
             return False
         if not self.signed_content_hash:  # signed before such hashes were kept
             return self.milestone_countersign
@@ -184,12 +188,27 @@ class SaleOrder(models.Model):
         name, team = self.signed_by, self.with_user(SUPERUSER_ID)
         self._write_protected(NO_SIGNATURES)
         self._sync_countersign_activities()
+        self._tell_void_signature()
         team.message_post(
             body=self.env._(
                 "The quotation changed after %(name)s had signed it: the signature is void. "
                 "Send it again, so that the client signs what it is now.",
                 name=name,
             )
+        )
+
+    def _tell_void_signature(self):
+        """The client was told that the order is signed: say that it is not, and that nothing has to be done now."""
+        self.ensure_one()
+        client = self.with_user(SUPERUSER_ID).with_context(lang=self.partner_id.lang)
+        client.message_post(
+            body=client.env._(
+                "%(order)s was changed after you signed it: your signature does not count for what it is now. "
+                "You will get the new version to look at and to sign.",
+                order=self.name,
+            ),
+            partner_ids=self.partner_id.ids,
+            subtype_xmlid="mail.mt_comment",
         )
 
     def _check_signature_at_commit(self):

@@ -6,11 +6,18 @@ from psycopg2 import OperationalError
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
+from odoo.tools import plaintext2html
+
+from .signature_write import SIGNATURE_FIELDS, SignatureWrite
 
 _logger = logging.getLogger(__name__)
 
 REPORT = "milestone_billing.action_report_signed_contract"
 MAIL_TEMPLATE = "milestone_billing.mail_template_signed_contract"
+
+
+class ContractChangedError(UserError):
+    """The order is not what was signed any more, so that no document can show it."""
 
 
 class SaleOrder(models.Model):
@@ -47,6 +54,15 @@ class SaleOrder(models.Model):
             "signed_document_sent_on",
             "signed_document_error",
         }
+
+    def write(self, vals):
+        return super(SaleOrder, self._mark_signature_write(vals)).write(vals)
+
+    def _write_protected(self, vals):
+        return super(SaleOrder, self._mark_signature_write(vals))._write_protected(vals)
+
+    def _mark_signature_write(self, vals):
+        return self if set(SIGNATURE_FIELDS).isdisjoint(vals) else SignatureWrite.mark(self)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_signed_document(self):
@@ -97,6 +113,9 @@ class SaleOrder(models.Model):
                     step()
             except OperationalError:
                 raise  # a lock or a conflict with another transaction: the whole is tried again
+            except ContractChangedError as error:
+                order._note_contract_changed(str(error))
+                return
             except Exception as error:
                 _logger.warning("The signed contract of %s is not ready: %s", order.name, error, exc_info=True)
                 order._write_protected({"signed_document_error": str(error) or type(error).__name__})
@@ -104,10 +123,15 @@ class SaleOrder(models.Model):
         order._write_protected({"signed_document_queued_on": False, "signed_document_error": False})
 
     def _make_signed_document(self):
-        """Render the contract as it was signed and keep it, once."""
+        """Render the contract as it was signed and keep it, once.
+
+        :raises ContractChangedError: when the order shows something else by now
+        """
         self.ensure_one()
         if self.signed_document_id:
             return
+        if problem := self._get_document_obstacle():
+            raise ContractChangedError(problem)
         content = self.env["ir.actions.report"]._render_qweb_pdf(REPORT, self.ids)[0]
         name = self.with_context(lang=self._get_lang()).env._("Signed contract %(order)s", order=self.name)
         document = self.env["ir.attachment"].create(
@@ -126,6 +150,43 @@ class SaleOrder(models.Model):
                 "signed_document_hash": hashlib.sha256(content).hexdigest(),
             }
         )
+
+    def _get_document_obstacle(self):
+        """Return why the order does not show what was signed any more, in words, or an empty string.
+
+        The document is rendered from the order, beside signatures and hash of what was signed: it must not
+        show another sum.
+        """
+        self.ensure_one()
+        order = self.with_context(lang=self._get_document_reader().lang)
+        if order._get_agreed_contract() != order.sudo().milestone_contract:
+            return order.env._(
+                "A change order was applied to %(order)s before the document was made, so that the order does not "
+                "show what was signed any more. Agree with the client on how to record the signed version: the "
+                "quotation that was sent, and the change order, are kept with the order.",
+                order=order.name,
+            )
+        return order._verify_signed_contract()
+
+    def _get_document_reader(self):
+        """Return the user who is told when there is no document (may be empty)."""
+        self.ensure_one()
+        return (self.user_id | self._get_delivery_manager()).filtered("active")[:1]
+
+    def _note_contract_changed(self, problem):
+        """Tell the team once that the signed contract cannot be made, and why."""
+        self.ensure_one()
+        if self.signed_document_error == problem:
+            return
+        self._write_protected({"signed_document_error": problem})
+        user = self._get_document_reader()
+        order = self.with_context(lang=user.lang)
+        summary = order.env._("The signed contract of %(order)s cannot be made", order=order.name)
+        order.message_post(body=f"{summary}: {problem}", subtype_xmlid="mail.mt_note")
+        if user:
+            order.activity_schedule(
+                "mail.mail_activity_data_todo", user_id=user.id, summary=summary, note=plaintext2html(problem)
+            )
 
     def _send_signed_document(self):
         """Send the client the signed contract, once."""

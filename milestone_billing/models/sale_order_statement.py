@@ -44,10 +44,10 @@ class SaleOrder(models.Model):
         :return: dict of
 
             * ``order``, ``invoice`` (may be empty), ``currency``
-            * ``rows``: per milestone a dict of ``milestone``, ``number``, ``contract`` (original sum),
-              ``changes`` (approved), ``revised``, ``previous``, ``current`` (this invoice), ``to_date``,
-              ``percent`` (0–100 of the revised sum), ``remaining``; and to date ``retained`` and
-              ``advance_recovered``
+            * ``rows``: per milestone a dict of ``milestone``, ``number`` (none of cancelled ones), ``cancelled``,
+              ``contract`` (original sum), ``changes`` (approved), ``revised``, ``previous``, ``current`` (this
+              invoice), ``to_date``, ``percent`` (0–100 of the revised sum), ``remaining``; and to date
+              ``retained`` and ``advance_recovered``
             * ``subtotal``: their sums, under the same names
             * ``other``: lines of the order without milestone, of which no sum is agreed
             * ``billed``: subtotal and other lines
@@ -67,13 +67,15 @@ class SaleOrder(models.Model):
         moves = parts["previous"] | invoice
         retained = order._share_statement_retention(moves)
         milestones = order.milestone_ids.sorted(lambda milestone: (milestone.sequence, milestone.id))
-        rows = []
+        rows, live = [], order._get_live_milestones()
+        numbers = {milestone: number for number, milestone in enumerate(live, 1)}
         for milestone in milestones:
             billed = {part: amounts[part]["milestones"].get(milestone, 0.0) for part in parts}
-            if milestone.state != "cancelled" or any(billed.values()):
+            if milestone in live or milestone._is_in_contract_history() or any(billed.values()):
                 rows.append(
                     {
-                        "number": len(rows) + 1,
+                        "number": numbers.get(milestone),
+                        "cancelled": milestone not in live,
                         "milestone": milestone,
                         **milestone._prepare_statement_row(**billed),
                         "retained": retained.get(milestone, 0.0),
@@ -188,6 +190,11 @@ class SaleMilestone(models.Model):
         """Return by how much approved changes differ from the original sum, untaxed; part of ``amount_untaxed``."""
         self.ensure_one()
         return 0.0
+
+    def _is_in_contract_history(self):
+        """Whether the original contract sum or its changes are in part those of this milestone, cancelled or not."""
+        self.ensure_one()
+        return bool(self.order_line_ids)
 
     def _prepare_statement_row(self, previous, current):
         self.ensure_one()

@@ -15,6 +15,7 @@ CLAUSE_VALUES = (
     "clause_cap",
     "clause_payment",
     "milestone_review_days",
+    "milestone_review_rounds",
     "client_order_ref",
 )
 
@@ -165,6 +166,7 @@ class SaleOrder(models.Model):
         met = {
             "always": True,
             "client_approval": self.milestone_client_approval,
+            "review_rounds": self._limits_review_rounds(),
             "internal_review": self.milestone_internal_review,
             "advance": self._has_advance_term(),
             "retention": self.milestone_retention_percentage > 0.0,

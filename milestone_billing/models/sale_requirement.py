@@ -125,6 +125,7 @@ class SaleRequirement(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         requirements = super().create(vals_list)
+        requirements.order_id._touch()  # an order that is agreed at the same moment is seen to be
         requirements._check_open()
         requirements._number()
         requirements._check_links({})

@@ -18,6 +18,8 @@ from . import test_guards
 from . import test_approval
 from . import test_billing_state
 from . import test_consolidated
+from . import test_contract_guards
+from . import test_evidence_guards
 from . import test_payment_plan
 from . import test_spreadsheet
 from . import test_invoice_queue
@@ -37,6 +39,7 @@ from . import test_retention
 from . import test_retention_release
 from . import test_retention_release_milestone
 from . import test_change_request
+from . import test_change_request_guards
 from . import test_requirement
 from . import test_requirement_proposal
 from . import test_requirement_spreadsheet

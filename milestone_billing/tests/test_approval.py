@@ -95,14 +95,6 @@ class TestApproval(MilestoneCommon):
         with self.assertRefused("Start the work first"):
             order.milestone_ids.action_submit()
 
-    def test_an_order_made_a_sale_past_its_confirmation_has_no_contract_to_approve(self):
-        order = self._create_contract([1.0], confirm=False)
-        order.state = "sale"
-        self._show_work(order.milestone_ids)
-        order.milestone_ids.action_start()
-        with self.assertRefused("not confirmed"):
-            order.milestone_ids.action_submit()
-
     def test_each_approver_gets_a_personal_link_with_a_term(self):
         self.order.milestone_approver_ids = self.approver + self.other_contact
         with freeze_time("2030-03-01 12:00:00"):

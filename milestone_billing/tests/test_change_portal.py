@@ -42,6 +42,81 @@ class TestChangePortal(ChangePortalCommon):
         ):
             self.assertIn(text, page.replace("&nbsp;", "\xa0"))
 
+    def test_scope_and_acceptance_criteria_are_shown_in_full(self):
+        self.other_milestone.sudo()._write_protected({"description": "<p>One shop only</p>"})
+        known = self.env["sale.milestone.deliverable"].create(
+            {"milestone_id": self.other_milestone.id, "name": "Pages", "acceptance_criteria": "Loads in 9 seconds"}
+        )
+        change = self._create_change(
+            [
+                {
+                    "milestone_id": self.other_milestone.id,
+                    "new_description": "<p>Shops in <b>two</b> countries</p><script>alert(1)</script>",
+                    "deliverable_ids": [
+                        Command.create({"name": "Tax report", "acceptance_criteria": "Sums match <the> books"}),
+                        Command.create(
+                            {
+                                "action": "change",
+                                "deliverable_id": known.id,
+                                "acceptance_criteria": "Loads in 2 seconds",
+                            }
+                        ),
+                    ],
+                },
+                {
+                    "action": "add",
+                    "new_name": "Training",
+                    "amount": 500.0,
+                    "new_date": "2030-11-06",
+                    "new_description": "<p>Three days on site</p>",
+                    "deliverable_ids": [
+                        Command.create({"name": "Handbook", "acceptance_criteria": "Covers every screen"})
+                    ],
+                },
+            ],
+        )
+        link = self._present(change)
+        texts = (
+            "Shops in <b>two</b> countries",
+            "New deliverable: Tax report",
+            "Sums match &lt;the&gt; books",
+            "Loads in 2 seconds",
+            "Loads in 9 seconds",
+            "Three days on site",
+            "New deliverable: Handbook",
+            "Covers every screen",
+        )
+        snapshot = change.sudo().approval_id.snapshot
+
+        def shown():
+            self.env.invalidate_all()
+            report = self.env["ir.actions.report"].sudo()
+            paper = report._render_qweb_html("milestone_billing.action_report_change_request", change.ids)[0].decode()
+            return self._open(link).text, paper, str(change.sudo().impact_html)
+
+        for page in shown():
+            for text in (*texts, "One shop only"):
+                self.assertIn(text, page)
+            self.assertNotIn("alert(1)", page)
+            blocks = page.split("o_change_scope mb-3")[1:]
+            self.assertEqual(len(blocks), 2)
+            self.assertRegex(blocks[0], r">Build</div>")
+            self.assertRegex(blocks[1], r">Training</div>")
+            for text in ("Contract date: 11/06/2030", "Three days on site", "Handbook", "Covers every screen"):
+                self.assertIn(text, blocks[1])
+                self.assertNotIn(text, blocks[0])
+        self.assertEqual(change.sudo().approval_id.snapshot, snapshot, "nothing is asked anew")
+        self.assertNotIn("error", self._sign(link))
+        self.assertEqual(change.state, "approved")
+        self.env["sale.milestone.deliverable"].flush_model()
+        self.env.cr.execute(
+            "UPDATE sale_milestone_deliverable SET acceptance_criteria = 'Loads some day' WHERE id = %s", [known.id]
+        )
+        for page in shown():
+            for text in texts:
+                self.assertIn(text, page)
+            self.assertNotIn("Loads some day", page)
+
     def test_a_colleague_with_an_account_reads_and_decides_nothing(self):
         self._present()
         self._login(self.other_contact)

@@ -116,7 +116,7 @@ class TestChangePortalClient(ChangePortalCommon):
         request = self._get_raised()
         request.write(
             {
-                "effort_hours": 77.0,
+                "effort_hours": 77.5,
                 "attachment_ids": [(0, 0, {"name": "calculation.txt", "raw": b"secret"})],
                 "line_ids": [(0, 0, {"action": "add", "new_name": "Dark mode", "amount": 4321.0})],
             }
@@ -126,7 +126,7 @@ class TestChangePortalClient(ChangePortalCommon):
         path = f"/my/change_requests/{request.id}"
         for _state in range(2):
             page = self._open(path).text
-            for text in ("4,321", "Dark mode", "77", "calculation"):
+            for text in ("4,321", "Dark mode", "77.5", "calculation"):
                 self.assertNotIn(text, page.split("change_request_info")[1].split("change_request_communication")[0])
             self.assertIn("wish.txt", page)
             self.assertIn(f'href="{path}"', self._open(f"{path}?report_type=pdf", 303).text)
@@ -139,7 +139,7 @@ class TestChangePortalClient(ChangePortalCommon):
                 self.assertEqual(request.state, "internal_review")
         request.with_user(self.users["reviewer"]).action_internal_approve()
         page = self._open(path).text
-        for text in ("4,321", "Dark mode", "77", "calculation"):
+        for text in ("4,321", "Dark mode", "77.5", "calculation"):
             self.assertIn(text, page)
 
     def test_an_estimate_that_is_declined_inside_stays_inside(self):

@@ -149,6 +149,26 @@ class TestChangeRequest(ChangeCommon):
         self.assertContract(self.order)
         self._bill_all(self.order)
 
+    def test_what_several_changes_made_of_a_milestone_moves_as_one_line(self):
+        analytic = self.env["account.analytic.account"].create(
+            {"name": "Pumps", "plan_id": self.env["account.analytic.plan"].create({"name": "Sites"}).id}
+        )
+        order = self._create_contract([66000.0, 1000.0])
+        build = order.milestone_ids.sorted("sequence")[0]
+        build.order_line_ids.analytic_distribution = {str(analytic.id): 100}
+        for amount in (5000.0, -6000.0):
+            request = self._change(order, {"action": "change", "milestone_id": build.id, "amount": amount})
+            self.assertEqual(len(request.line_ids.order_line_ids), 1, f"{amount} is one line")
+        request = self._change(
+            order, {"action": "split", "milestone_id": build.id, "amount": 25000.0, "new_name": "Build, phase 2"}
+        )
+        added = request.line_ids.created_milestone_id
+        self.assertEqual(len(added.order_line_ids), 1)
+        self.assertEqual(added.order_line_ids.price_tax, 3750.0)
+        self.assertEqual(sum(build.order_line_ids.mapped("price_tax")), 6000.0)
+        self.assertContract(order)
+        self._bill_all(order)
+
     def test_merge_brings_amount_and_deliverables_along(self):
         self.second.deliverable_ids = [Command.create({"name": "Draft"})]
         self._change(self.order, {"action": "merge", "milestone_id": self.second.id, "target_id": self.third.id})
@@ -521,6 +541,39 @@ class TestChangeRequest(ChangeCommon):
         row = next(row for row in values["rows"] if row["milestone"] == self.second)
         self.assertEqual((row["contract"], row["changes"], row["revised"]), (2000.0, 250.0, 2250.0))
 
+    def _assert_stated_as_changed(self, order):
+        """The statement and the history of the contract give the same sums."""
+        order.invalidate_recordset()
+        values = order._get_statement_values()
+        history = (order.milestone_original_amount, order.milestone_changes_amount, order.milestone_revised_amount)
+        self.assertEqual(tuple(values["subtotal"][name] for name in ("contract", "changes", "revised")), history)
+        return values["rows"]
+
+    def test_statement_keeps_the_row_of_a_cancelled_milestone(self):
+        self._change(self.order, {"action": "cancel", "milestone_id": self.second.id})
+        self._change(self.order, {"action": "change", "milestone_id": self.third.id, "amount": 500.0})
+        self.assertEqual(self.order.milestone_original_amount, 6000.0)
+        self.assertEqual(self.order.milestone_changes_amount, -1500.0)
+        rows = self._assert_stated_as_changed(self.order)
+        self.assertEqual([row["number"] for row in rows], [1, None, 2], "numbers are those of the plan")
+        self.assertEqual([row["cancelled"] for row in rows], [False, True, False])
+        row = rows[1]
+        self.assertEqual((row["contract"], row["changes"], row["revised"]), (2000.0, -2000.0, 0.0))
+        self.assertEqual((row["to_date"], row["percent"], row["remaining"]), (0.0, 0.0, 0.0))
+        report = "milestone_billing.report_order_statement"
+        page = self.env["ir.actions.report"]._render_qweb_html(report, self.order.ids)[0].decode()
+        self.assertEqual(page.count("(cancelled)"), 1)
+
+    def test_statement_keeps_the_row_of_a_merged_milestone(self):
+        self._change(self.order, {"action": "merge", "milestone_id": self.first.id, "target_id": self.second.id})
+        rows = self._assert_stated_as_changed(self.order)
+        self.assertEqual([row["changes"] for row in rows], [-1000.0, 1000.0, 0.0])
+        added = self._change(self.order, {"action": "add", "new_name": "Extra", "amount": 70.0})
+        added = added.line_ids.created_milestone_id
+        self._change(self.order, {"action": "cancel", "milestone_id": added.id})
+        row = self._assert_stated_as_changed(self.order)[-1]
+        self.assertEqual((row["contract"], row["changes"], row["revised"]), (0.0, 0.0, 0.0))
+
     # -- workflow ---------------------------------------------------------------------------------------
 
     def test_internal_review_comes_first(self):
@@ -596,6 +649,37 @@ class TestChangeRequest(ChangeCommon):
         request.action_start_at_risk()
         request.action_reject("No budget")
         self.assertIn("at risk", request.activity_ids.mapped("summary")[0])
+
+    def test_days_of_a_change_order_are_those_that_the_client_approved(self):
+        order = self._create_contract(
+            [{"name": "One", "amount_untaxed": 10.0, "contract_date": "2030-01-10"}]
+            + [{"name": "Two", "amount_untaxed": 10.0, "contract_date": "2030-02-10"}]
+        )
+        one, two = order.milestone_ids.sorted("sequence")
+        later = self._create_request(order, {"action": "change", "milestone_id": one.id, "new_date": "2030-03-01"})
+        self.assertEqual(later.days_delta, 19)
+        self._change(order, {"action": "change", "milestone_id": two.id, "new_date": "2030-02-20"})
+        later.action_submit()
+        self.assertEqual(later.days_delta, 9)
+        later.sudo()._approve(self._evidence(later, consent="Agreed."))
+        self.assertEqual(sum(order.change_order_ids.mapped("days_delta")), 19, "from February 10 to March 1")
+
+    def test_what_the_team_was_asked_to_do_ends_with_the_request(self):
+        for end in (
+            lambda request: request.action_cancel(),
+            lambda request: request.action_reject("Not now."),
+            lambda request: (
+                request.action_submit(),
+                request.sudo()._approve(self._evidence(request, consent="Agreed.")),
+            ),
+        ):
+            request = self._create_request(
+                self.order, {"action": "change", "milestone_id": self.second.id, "amount": 9.0}
+            )
+            request._recall("Look again.")
+            self.assertTrue(request.activity_ids)
+            end(request)
+            self.assertFalse(request.activity_ids)
 
     def test_more_review_rounds_than_included_propose_a_change(self):
         order = self._create_contract([1000.0], milestone_review_rounds=2)

@@ -66,6 +66,38 @@ class TestContractTerms(ProposalCommon):
         self.assertIn(self.pay_terms_b.name, terms["Payment terms"])
         self.assertNotIn("t-out", "".join(terms.values()))
 
+    def test_included_review_rounds_are_a_clause_where_they_are_limited(self):
+        self.order.milestone_contract_template_id = self.env.ref("milestone_billing.contract_template_milestones")
+        self.assertNotIn("Review rounds", self._read())
+        self.order.milestone_review_rounds = 3
+        self.assertIn("presentations to the customer: 3.", self._read()["Review rounds"])
+        self.order.write({"milestone_client_approval": False, "milestone_internal_review": True})
+        self.assertNotIn("Review rounds", self._read())
+
+    def test_clauses_name_the_review_rounds_without_rights_on_code(self):
+        manager = self.users["sale_manager"].with_env(self.env)
+        manager.group_ids -= self.env.ref("mail.group_mail_template_editor")
+        clause = self.terms.line_ids[0].with_user(manager)
+        clause.body = '<p><t t-out="object.milestone_review_rounds">0</t> rounds</p>'
+        self.order.milestone_review_rounds = 2
+        self.assertEqual(self._read()["Review"], "<p>2 rounds</p>")
+
+    def test_included_review_rounds_are_a_condition_of_the_proposal(self):
+        values, sentence = self.order._prepare_proposal_conditions()["review"]
+        self.assertNotIn("rounds", values)
+        self.assertNotIn("rounds", sentence)
+        first = self._send()
+        self.order.milestone_review_rounds = 3
+        self.env.invalidate_all()
+        values, sentence = self.order._prepare_proposal_conditions()["review"]
+        self.assertEqual(values["rounds"], 3)
+        self.assertIn("Included review rounds per milestone: 3.", sentence)
+        second = self._send()
+        self.assertNotEqual(first, second, "another number of rounds is another proposal")
+        [change] = second._describe_changes(first)
+        self.assertEqual(change["what"], "Review and approval")
+        self.assertIn("rounds per milestone: 3", change["after"])
+
     def test_the_customers_language(self):
         self.env["res.lang"]._activate_lang("fr_FR")
         clause = self.terms.line_ids[0]

@@ -230,6 +230,15 @@ class TestCountersign(CountersignCommon):
             )
             self.assertFalse(order[name])
 
+    def test_the_client_is_told_that_the_signature_is_void(self):
+        self._sign_as_client()
+        self.quotation.message_ids.unlink()
+        self.design.amount_untaxed = 900.0
+        self._commit()
+        told = self.quotation.message_ids.filtered(lambda message: "does not count" in message.body)
+        self.assertEqual(told.partner_ids, self.quotation.partner_id)
+        self.assertFalse(told.subtype_id.internal)
+
     def test_a_change_voids_the_clients_signature(self):
         changes = {
             "amount": lambda: self.design.write({"amount_untaxed": 900.0}),

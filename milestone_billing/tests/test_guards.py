@@ -136,7 +136,7 @@ class TestGuards(MilestoneCommon):
         self._submit(self.first)
         self.first.action_withdraw()
         self.order._action_cancel()
-        with self.assertRefused("evidence"):
+        with self.assertRefused("agreed with the client"):
             self.first.unlink()
         with self.assertRefused("evidence"):
             self.order.unlink()

@@ -1,6 +1,8 @@
 from datetime import date, datetime, timedelta
 from unittest.mock import patch
 
+from lxml import etree
+
 from odoo import SUPERUSER_ID
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
@@ -68,12 +70,83 @@ class TestKickoff(KickoffCommon):
         self.assertEqual(contact.role_id, role)
         self.assertEqual(len(order.milestone_contact_ids), 4)
 
-    def test_the_salesperson_leads_where_nobody_else_does(self):
+    def _get_leaders(self, order):
+        ours = order.milestone_contact_ids.filtered(lambda contact: contact.side == "ours")
+        return {(contact.partner_id, contact.role_id.name) for contact in ours}
+
+    def test_nobody_is_introduced_as_manager_before_somebody_is_named(self):
         self.template.user_id = False
         order = self._create_engagement()
-        ours = order.milestone_contact_ids.filtered(lambda contact: contact.side == "ours")
-        self.assertEqual(ours.partner_id, self.users["salesperson"].partner_id)
-        self.assertEqual(ours.role_id.name, "Project Manager")
+        sales = self.users["salesperson"].partner_id
+        self.assertEqual(self._get_leaders(order), {(sales, "Salesperson")})
+        self.assertIn("The team is complete, each with an e-mail address", self._get_open_items(order))
+        self.assertEqual(self._get_planning(order).user_id, self.users["salesperson"], "somebody has to plan")
+
+    def test_the_team_follows_the_manager_of_the_project(self):
+        self.template.user_id = False
+        order = self._create_engagement()
+        project, sales = order.milestone_ids.project_id, self.users["salesperson"]
+        other = self.users["project_user"]
+        for user, leaders in (
+            (self.manager, {(self.manager.partner_id, "Project Manager"), (sales.partner_id, "Salesperson")}),
+            (other, {(other.partner_id, "Project Manager"), (sales.partner_id, "Salesperson")}),
+            (sales, {(sales.partner_id, "Project Manager")}),
+            (other, {(other.partner_id, "Project Manager"), (sales.partner_id, "Salesperson")}),
+            (self.env["res.users"], {(sales.partner_id, "Salesperson")}),
+        ):
+            with self.subTest(user=user.name):
+                project.with_user(self.manager).user_id = user
+                self.assertEqual(self._get_leaders(order), leaders)
+                named = "The team is complete, each with an e-mail address" not in self._get_open_items(order)
+                self.assertEqual(named, bool(user))
+
+    def test_a_manager_who_was_named_by_hand_stays(self):
+        order = self._create_engagement()
+        project, expert = order.milestone_ids.project_id, self.users["employee"]
+        line = order.milestone_contact_ids.filtered(lambda contact: contact.partner_id == self.manager.partner_id)
+        line.partner_id = expert.partner_id
+        before = self._get_leaders(order)
+        for user in (self.users["project_user"], self.users["salesperson"], self.env["res.users"]):
+            project.user_id = user
+            self.assertEqual(self._get_leaders(order), before)
+        line.unlink()
+        project.user_id = self.manager
+        self.assertIn((self.manager.partner_id, "Project Manager"), self._get_leaders(order))
+
+    def test_who_was_added_by_hand_beside_the_manager_stays(self):
+        order = self._create_engagement()
+        role = self.env.ref("milestone_billing.project_role_manager")
+        second = self.users["employee"].partner_id
+        order.milestone_contact_ids = [Command.create({"partner_id": second.id, "role_id": role.id})]
+        order.milestone_ids.project_id.user_id = self.users["project_user"]
+        leaders = self._get_leaders(order)
+        self.assertNotIn((self.manager.partner_id, "Project Manager"), leaders)
+        self.assertLess(
+            {(second, "Project Manager"), (self.users["project_user"].partner_id, "Project Manager")}, leaders
+        )
+
+    def test_the_planning_is_handed_over_with_the_project(self):
+        self.template.write({"user_id": False, "privacy_visibility": "followers"})
+        order = self._create_engagement()
+        planning = ["milestone_billing.mail_activity_planning"]
+        self.assertTrue(order.activity_search(planning), "the salesperson may not read the project")
+        order.activity_search(planning).date_deadline = date(2031, 5, 5)
+        project = order.milestone_ids.project_id
+        project.user_id = self.manager
+        self.assertFalse(order.activity_search(planning))
+        activity = self._get_planning(order)
+        self.assertEqual((activity.user_id, activity.date_deadline), (self.manager, date(2031, 5, 5)))
+        activity.user_id = self.users["project_user"]
+        project.user_id = self.users["employee"]
+        self.assertEqual(self._get_planning(order).user_id, self.users["project_user"], "given to somebody by hand")
+        activity.action_done()
+        project.user_id = self.manager
+        self.assertFalse(self._get_planning(order), "what is done is not asked for again")
+
+    def test_a_project_without_contract_changes_its_manager(self):
+        project = self.env["project.project"].create({"name": "Inside"})
+        project.user_id = self.manager
+        self.assertEqual(project.user_id, self.manager)
 
     def test_who_may_see_and_change_the_team(self):
         order = self._create_engagement()
@@ -231,6 +304,10 @@ class TestKickoff(KickoffCommon):
         events = self.env["calendar.event"].with_user(self.users["salesperson"]).with_context(**action["context"])
         form = Form(events)
         self.assertFalse(order.milestone_kickoff_ids, "nobody is invited before the dialog is saved")
+        arch = etree.fromstring(events.get_view(view_type="form")["arch"])
+        self.assertEqual(arch.xpath("//notebook/page/@name")[0], "kickoff_agenda", "what opens first")
+        self.assertTrue(arch.xpath("//page[@name='kickoff_agenda']//field[@name='description']"))
+        self.assertIn("Design &lt;b&gt;", form.description)
         event = form.save()
         self.assertEqual(order._get_kickoff(), event)
         self.assertEqual(event.start.date(), date(2031, 3, 6))

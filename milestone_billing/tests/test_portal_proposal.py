@@ -83,6 +83,10 @@ class TestPortalProposal(ProposalCommon, HttpCase):
         self.assertIn(response.status_code, (302, 303))
         self.assertEqual(urlsplit(response.headers["Location"]).path, "/my")
 
+    def _accept_path(self, revision):
+        shown = {"revision_hash": revision.snapshot_hash, "content_hash": self.order._hash_signed_content()}
+        return self._path("/accept", **shown)
+
     def _revise(self):
         self.design.write({"amount_untaxed": 7777.0, "contract_date": date(2030, 2, 28)})
         self.env.flush_all()
@@ -97,6 +101,24 @@ class TestPortalProposal(ProposalCommon, HttpCase):
         self.assertEqual(self.order.state, "sale")
         self.assertEqual(self.order.agreed_revision_id, self.revision)
 
+    def test_the_page_of_an_old_revision_names_the_newest(self):
+        self.assertFalse(self._read(self._path("/revisions/1")).xpath("//*[@id='revision_outdated']"))
+        self._revise()
+        self.assertFalse(self._read(self._path("/revisions/1")).xpath("//*[@id='revision_outdated']"))
+        self._send()
+        [alert] = self._read(self._path("/revisions/1")).xpath("//*[@id='revision_outdated']")
+        self.assertIn("revision 1 of 2", " ".join(alert.text_content().split()))
+        for link, title in zip(alert.xpath(".//a/@href"), ("revision 2", "What changed"), strict=True):
+            self.assertIn(title, self._read(link).text_content())
+        self.assertFalse(self._read(self._path("/revisions/2")).xpath("//*[@id='revision_outdated']"))
+
+    def test_a_page_that_is_being_revised_has_what_odoos_scripts_look_for(self):
+        self._revise()
+        page = self._read(self._path())
+        self.assertTrue(page.xpath("//*[@id='proposal_being_revised']"))
+        [table] = page.xpath("//div[contains(@class, 'o_portal_sale_sidebar')]//table[@id='sales_order_table']")
+        self.assertFalse(table.text_content().strip(), "no line of what is being changed")
+
     def test_an_old_page_does_not_sign_a_newer_revision(self):
         url = self._get_call_url(self._read(self._path()))
         self._revise()
@@ -108,7 +130,32 @@ class TestPortalProposal(ProposalCommon, HttpCase):
             self.assertIn("newer version", answer["error"])
         self.assertEqual(self.order.state, "sent")
         self.assertFalse(self.order.signature)
-        self._sign(self._path("/accept", revision_hash=newer.snapshot_hash))
+        self._sign(self._accept_path(newer))
+        self.assertEqual(self.order.state, "sale")
+
+    def test_what_a_revision_leaves_open_is_signed_as_the_page_showed_it(self):
+        section = {"display_type": "line_section", "name": "Options", "is_optional": True, "sequence": 900}
+        option = {"product_id": self.product_a.id, "product_uom_qty": 0.0, "sequence": 901}
+        self.order.order_line = [Command.create(section), Command.create(option)]
+        option = self.order.order_line.filtered(lambda line: not (line.display_type or line.product_uom_qty))
+        self.assertTrue(option._is_line_optional())
+        revision = self._send()
+        changes = {
+            "quantity": lambda: option.write({"product_uom_qty": 100.0}),
+            "tax": lambda: (
+                self.order.order_line.tax_ids[:1].write({"amount": 40.0}),
+                self.env.add_to_compute(self.order.order_line._fields["price_total"], self.order.order_line),
+            ),
+        }
+        for name, change in changes.items():
+            url = self._get_call_url(self._read(self._path()))
+            change()
+            self.env.flush_all()
+            with self.subTest(change=name):
+                self.assertTrue(self.order._is_latest_revision(revision.snapshot_hash))
+                self.assertIn("newer version", self._sign(url)["error"])
+                self.assertFalse(self.order.signature)
+        self._sign(self._get_call_url(self._read(self._path())))
         self.assertEqual(self.order.state, "sale")
 
     def test_a_wrong_token_signs_nothing(self):
@@ -119,7 +166,7 @@ class TestPortalProposal(ProposalCommon, HttpCase):
 
     def test_an_expired_quotation_is_not_signed(self):
         self.order.validity_date = fields.Date.today() - timedelta(days=1)
-        answer = self._sign(self._path("/accept", revision_hash=self.revision.snapshot_hash))
+        answer = self._sign(self._accept_path(self.revision))
         self.assertTrue(answer["error"])
         self.assertEqual(self.order.state, "sent")
 
@@ -330,7 +377,7 @@ class TestPortalProposal(ProposalCommon, HttpCase):
         self.order.validity_date = False
         self.env.flush_all()
         self.assertFalse(self.order.milestone_negotiation or self.order.activity_ids)
-        self._sign(self._path("/accept", revision_hash=self.revision.snapshot_hash))
+        self._sign(self._accept_path(self.revision))
         self.assertAnswered(self._ask(csrf_token=csrf_token), "modifications_closed")
 
     @mute_logger("odoo.http")

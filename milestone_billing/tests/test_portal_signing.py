@@ -1,3 +1,5 @@
+from lxml import html
+
 from odoo.tests import HttpCase, tagged
 
 from .portal_common import draw_signature
@@ -100,3 +102,19 @@ class TestPortalSigning(CountersignCommon, HttpCase):
         page = self._open().text
         self.assertIn("no longer matches what was signed", page)
         self.assertNotIn("verified", page)
+
+    def test_the_page_names_the_change_orders_since_the_signatures(self):
+        self._sign()
+        self.env.invalidate_all()
+        self._countersign()
+        self.assertIn("this order is what was signed.", self._open().text)
+        for number, words in ((1, "with 1 change order."), (2, "with 2 change orders.")):
+            line = {"action": "change", "milestone_id": self.build.id, "amount": 100.0}
+            request = self.env["sale.change.request"].create(
+                {"order_id": self.quotation.id, "title": "More", "reason": "More", "line_ids": [(0, 0, line)]}
+            )
+            request.action_submit()
+            request._approve(self._evidence(request))
+            text = " ".join(html.fromstring(self._open().content).text_content().split())
+            self.assertEqual(self.quotation.change_order_count, number)
+            self.assertIn(f"verified, this order is what was signed, {words}", text)

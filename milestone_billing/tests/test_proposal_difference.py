@@ -79,6 +79,25 @@ class TestProposalDifference(BaseCase):
         self.after["milestones"][2]["after"] = [2]
         self.assertChanges(Change("milestone", "added", "Kickoff", after="10.00"))
 
+    def test_an_added_milestone_is_told_with_date_scope_and_deliverables(self):
+        self.after["milestones"].append(
+            {
+                "id": 9,
+                "name": "Training",
+                "description": "<p>Two days</p>",
+                "contract_date": "2030-06-30",
+                "deliverables": [{"id": 14, "name": "Slides", "acceptance_criteria": ""}, {"id": 15, "name": "Films"}],
+                "figures": {"untaxed": "10.00"},
+            }
+        )
+        self.assertChanges(
+            Change("milestone", "added", "Training", after="10.00"),
+            Change("milestone", "added", "Training", "contract_date", after="2030-06-30"),
+            Change("milestone", "added", "Training", "description", after="<p>Two days</p>"),
+            Change("deliverable", "added", "Slides", after="Slides", parent="Training"),
+            Change("deliverable", "added", "Films", after="Films", parent="Training"),
+        )
+
     def test_a_milestone_is_removed(self):
         del self.after["milestones"][2], self.after["lines"][2]
         self.assertChanges(Change("milestone", "removed", "Launch", before="500.00"))

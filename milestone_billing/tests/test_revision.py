@@ -34,6 +34,17 @@ class TestRevision(ProposalCommon):
         self.order.with_user(self.salesperson).message_post(body="Hello")
         self.assertFalse(self.order.revision_ids)
 
+    def test_an_added_milestone_is_described_with_date_and_deliverables(self):
+        first = self._send()
+        values = {"name": "Launch", "amount_untaxed": 5.0, "contract_date": date(2030, 6, 30)}
+        values["deliverable_ids"] = [Command.create({"name": "Party"})]
+        self.order.write({"milestone_ids": [Command.create(values)]})
+        second = self._send()
+        told = {row["what"]: row["after"] for row in second._describe_changes(first) if row["kind"] == "Added"}
+        self.assertEqual(told["Milestone Launch: date"], "06/30/2030")
+        self.assertEqual(told["Deliverable Party of Launch"], "Party")
+        self.assertIn("5.00", told["Milestone Launch"])
+
     def test_every_change_of_the_proposal_makes_revision_2(self):
         changes = {
             "price": lambda: setattr(self.design, "amount_untaxed", 1100.0),

@@ -2,6 +2,8 @@ import hashlib
 import json
 from unittest.mock import patch
 
+from lxml import html
+
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 from odoo.tests import tagged
@@ -10,6 +12,7 @@ from odoo.tools import mute_logger
 from odoo.addons.base.models.ir_actions_report import IrActionsReport
 
 from ..tools.contract_differences import MISSING, Item, find_differences
+from .portal_common import draw_signature
 from .test_countersign import CountersignCommon
 
 
@@ -96,6 +99,31 @@ class TestSignedContract(SignedCommon):
         self.assertNotIn("Evidence of the Signatures", text)
         self.assertIn("Dora Director", text)
 
+    def _render(self, report):
+        page = self.env["ir.actions.report"]._render_qweb_html(report, self.order.ids)[0].decode()
+        return " ".join(html.fromstring(page).text_content().split())
+
+    def test_the_signatures_stand_below_the_terms_and_their_times_are_in_utc(self):
+        self.order.sudo()._write_protected({"note": "<p>General terms of business</p>"})
+        terms = [{"title": "Review", "body": "<p>Ten days</p>"}]
+        with patch.object(type(self.order), "_get_contract_terms", lambda order: terms):
+            self.env.user.tz = "Asia/Tokyo"
+            text = self._render("milestone_billing.report_signed_contract")
+            quotation = self._render("sale.action_report_saleorder")
+        self.assertRegex(text, r"10:00:00.{0,5} UTC", "the client signed at 10:00 UTC")
+        self.assertEqual(text.count(" UTC"), 3)
+        for page in (text, quotation):
+            self.assertEqual(page.count("Dora Director"), 1 + (page is text))
+            self.assertLess(page.index("Ten days"), page.index("Dora Director"))
+            self.assertLess(page.index("General terms of business"), page.index("Dora Director"))
+
+    def test_an_order_without_milestones_is_signed_where_odoo_has_it(self):
+        plain = self.env["sale.order"].create({"partner_id": self.client_company.id})
+        plain.write({"signed_by": "Ada", "signature": draw_signature()})
+        page = self.env["ir.actions.report"]._render_qweb_html("sale.action_report_saleorder", plain.ids)[0]
+        self.assertTrue(html.fromstring(page).xpath("//div[@name='signature']"))
+        self.assertFalse(html.fromstring(page).xpath("//div[@name='contract_signatures']"))
+
     def test_the_document_is_made_and_sent_once(self):
         self._make_document()
         document = self.order.signed_document_id
@@ -122,7 +150,7 @@ class TestSignedContract(SignedCommon):
             with self.subTest(field=name), self.assertRaises(AccessError):
                 self.order.sudo().write({name: False})
         self.order._action_cancel()
-        with self.assertRefused("Signed contracts are evidence"):
+        with self.assertRefused("evidence"):
             self.order.unlink()
 
     @mute_logger("odoo.addons.milestone_billing.models.sale_order_signed_document")
@@ -259,6 +287,41 @@ class TestVerifyContract(SignedCommon):
 
     def test_an_untouched_contract_is_verified(self):
         self.assertEqual(self._verify()["type"], "success")
+        self.assertIn("The order is what was signed.", self._verify()["message"])
+
+    def _change(self, amount):
+        line = {"action": "change", "milestone_id": self.build.id, "amount": amount}
+        request = self.env["sale.change.request"].create(
+            {"order_id": self.order.id, "title": "More", "reason": "More", "line_ids": [Command.create(line)]}
+        )
+        request.action_submit()
+        request._approve(self._evidence(request))
+        self.env.invalidate_all()
+
+    def _print(self):
+        page = self.env["ir.actions.report"]._render_qweb_html("sale.action_report_saleorder", self.order.ids)[0]
+        return " ".join(html.fromstring(page).text_content().split())
+
+    def test_a_changed_contract_is_what_was_signed_with_its_change_orders(self):
+        self.assertNotIn("original contract", self._print())
+        self._change(500.0)
+        params = self._verify()
+        self.assertEqual(params["type"], "success")
+        self.assertIn("The order is what was signed, with 1 change order.", params["message"])
+        self.assertIn("1 change order since: revised contract", self._print())
+        self._change(-200.0)
+        self.assertIn("The order is what was signed, with 2 change orders.", self._verify()["message"])
+        text = self._print()
+        amounts = [self.order.currency_id.format(amount).replace("\xa0", " ") for amount in (3000.0, 3300.0)]
+        self.assertIn(f"Signed on the original contract of {amounts[0]} (milestones, untaxed);", text)
+        self.assertIn(f"2 change orders since: revised contract {amounts[1]}.", text)
+
+    def test_what_administrators_changed_is_told_beside_the_change_orders(self):
+        self._change(500.0)
+        self.order.with_user(self.users["sale_manager"]).milestone_internal_review = True
+        params = self._verify()
+        self.assertEqual(params["type"], "warning")
+        self.assertIn("what was signed, with 1 change order. What sales administrators may change", params["message"])
 
     def test_users_of_the_portal_do_not_verify(self):
         portal = self.env["res.users"].create(

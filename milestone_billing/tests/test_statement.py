@@ -30,6 +30,8 @@ class StatementCommon(RetentionCommon):
             self.assertMoney(currency, values[name]["to_date"], ledger, f"{name}: {values[name]} / {ledger}")
         self.assertMoney(currency, values["retained"]["to_date"], order.retention_retained)
         self.assertMoney(currency, sum(row["retained"] for row in values["rows"]), order.retention_retained)
+        for name, field in (("contract", "original"), ("changes", "changes"), ("revised", "revised")):
+            self.assertMoney(currency, values["subtotal"][name], order[f"milestone_{field}_amount"])
         for row in values["rows"]:
             self.assertMoney(currency, row["to_date"], row["milestone"].amount_invoiced)
             self.assertMoney(currency, row["revised"], row["to_date"] + row["remaining"])
@@ -300,6 +302,26 @@ class TestStatementPortal(StatementCommon, HttpCase):
             self.assertEqual(response.status_code, 200)
             self.assertIn("o_milestone_statement", response.text)
             self.assertIn("no-store", response.headers["Cache-Control"])
+
+    def test_the_page_marks_what_is_cancelled(self):
+        order = self._create_contract([10.0, 20.0])
+        request = self.env["sale.change.request"].create(
+            {
+                "order_id": order.id,
+                "title": "Less",
+                "reason": "Less is more.",
+                "line_ids": [Command.create({"action": "cancel", "milestone_id": order.milestone_ids[0].id})],
+            }
+        )
+        request.action_submit()
+        request._approve(self._evidence(request))
+        page = self.url_open(f"/my/orders/{order.id}/statement?access_token={order._portal_ensure_token()}")
+        [table] = html.fromstring(page.content).xpath("//table[contains(@class, 'o_milestone_statement_table')]")
+        first = table.xpath("./tbody/tr")[0].text_content()
+        self.assertIn("(cancelled)", first)
+        self.assertIn("-10.00", first.replace("\ufeff", ""))
+        small = table.xpath("./tbody/tr[1]//div[contains(@class, 'd-lg-none')]")[0].text_content().replace("\ufeff", "")
+        self.assertIn("Contract 10.00 · Changes -10.00 · Revised 0.00 ·", " ".join(small.split()))
 
     def test_the_page_shows_one_table_however_long_it_is(self):
         order = self._create_contract([10.0] * (FIRST_PAGE_LINES + PAGE_LINES))

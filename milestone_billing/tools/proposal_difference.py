@@ -12,6 +12,7 @@ DERIVED_KEYS = frozenset({"id", "figures", "labels", "terms"})
 # Lists and values that are compared in a way of their own; every other key is compared as it comes.
 KNOWN_KEYS = DERIVED_KEYS | {"milestones", "lines", "conditions", "currency"}
 MILESTONE_FIELDS = ("contract_date", "untaxed", "total", "description", "after")
+ADDED_MILESTONE_FIELDS = ("contract_date", "description")
 DELIVERABLE_FIELDS = ("acceptance_criteria",)
 LINE_FIELDS = ("quantity", "price", "discount", "taxes", "untaxed", "milestone")
 TOTALS = ("untaxed", "tax", "total")
@@ -66,7 +67,8 @@ def _compare_milestones(before, after):
     old, new = before.get("milestones", []), after.get("milestones", [])
     pairs, removed, added = match(old, new)
     yield from (Change("milestone", "removed", row["name"], before=_get_amount(row)) for row in removed)
-    yield from (Change("milestone", "added", row["name"], after=_get_amount(row)) for row in added)
+    for row in added:
+        yield from _tell_added_milestone(row)
     positions = {id(row): number for rows in (old, new) for number, row in enumerate(rows, 1)}
     moved = {id(row) for row in find_moved(old, new, pairs)}
     numbers = {"before": _name_positions(old), "after": _name_positions(new)}
@@ -84,6 +86,17 @@ def _compare_milestones(before, after):
             MILESTONE_FIELDS,
         )
         yield from _compare_deliverables(first, second)
+
+
+def _tell_added_milestone(row):
+    """Tell all that is new with a milestone: its price, when and what."""
+    name = row["name"]
+    yield Change("milestone", "added", name, after=_get_amount(row))
+    for field in ADDED_MILESTONE_FIELDS:
+        if row.get(field):
+            yield Change("milestone", "added", name, field, after=row[field])
+    for deliverable in row.get("deliverables", []):
+        yield Change("deliverable", "added", deliverable["name"], after=deliverable["name"], parent=name)
 
 
 def _compare_deliverables(before, after):

@@ -1,3 +1,4 @@
+from . import sale_milestone_dialog_mixin
 from . import sale_advance_payment_inv
 from . import account_move_reversal
 from . import sale_approval_on_behalf

@@ -6,7 +6,11 @@ class SaleApprovalReason(models.TransientModel):
     """Ask for the reason of a decision: a rejection, a reversal, an exception, a hold."""
 
     _name = "sale.approval.reason"
+    _inherit = ["sale.milestone.dialog.mixin"]
     _description = "Reason of a Review Decision"
+
+    _dialog_documents = frozenset({"milestone_id", "change_request_id"})
+    _dialog_fixed = frozenset({"purpose"})
 
     milestone_id = fields.Many2one("sale.milestone", readonly=True)
     change_request_id = fields.Many2one("sale.change.request", readonly=True)

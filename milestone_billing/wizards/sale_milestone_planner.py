@@ -28,11 +28,14 @@ class SaleMilestonePlanner(models.TransientModel):
     """
 
     _name = "sale.milestone.planner"
+    _inherit = ["sale.milestone.dialog.mixin"]
     _description = "Plan Milestones"
 
+    _dialog_documents = frozenset({"order_id"})
+
     order_id = fields.Many2one("sale.order", required=True, readonly=True, ondelete="cascade")
-    company_id = fields.Many2one(related="order_id.company_id")
-    currency_id = fields.Many2one(related="order_id.currency_id")
+    company_id = fields.Many2one(related="order_id.company_id", related_sudo=False)
+    currency_id = fields.Many2one(related="order_id.currency_id", related_sudo=False)
     has_plan = fields.Boolean(compute="_compute_has_plan")
     method = fields.Selection(
         [("template", "From a template"), ("schedule", "Regular schedule"), ("manual", "By hand")],

@@ -3,8 +3,12 @@ from odoo import api, fields, models
 
 class SaleMilestonePlannerLine(models.TransientModel):
     _name = "sale.milestone.planner.line"
+    _inherit = ["sale.milestone.dialog.mixin"]
     _description = "Planned Milestone"
     _order = "planner_id, sequence, id"
+
+    _dialog_documents = frozenset({"planner_id", "milestone_id"})
+    _dialog_free = frozenset({"milestone_id"})
 
     planner_id = fields.Many2one("sale.milestone.planner", required=True, ondelete="cascade")
     currency_id = fields.Many2one(related="planner_id.currency_id")

@@ -7,8 +7,12 @@ class SaleMilestonePlannerSource(models.TransientModel):
     """An order line as it is without the plan, and what the plan does with it."""
 
     _name = "sale.milestone.planner.source"
+    _inherit = ["sale.milestone.dialog.mixin"]
     _description = "Order Line of a Milestone Plan"
     _order = "planner_id, sequence, id"
+
+    _dialog_documents = frozenset({"planner_id", "order_line_id"})
+    _dialog_free = frozenset({"order_line_id"})
 
     planner_id = fields.Many2one("sale.milestone.planner", required=True, ondelete="cascade")
     currency_id = fields.Many2one(related="planner_id.currency_id")

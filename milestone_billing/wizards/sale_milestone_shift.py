@@ -9,7 +9,10 @@ class SaleMilestoneShift(models.TransientModel):
     """Show how contract dates would move along with one that moved, and move those that are wanted."""
 
     _name = "sale.milestone.shift"
+    _inherit = ["sale.milestone.dialog.mixin"]
     _description = "Shift the Following Milestones"
+
+    _dialog_documents = frozenset({"milestone_id"})
 
     milestone_id = fields.Many2one("sale.milestone", required=True, readonly=True)
     days = fields.Integer(
@@ -66,12 +69,15 @@ class SaleMilestoneShift(models.TransientModel):
 
 class SaleMilestoneShiftLine(models.TransientModel):
     _name = "sale.milestone.shift.line"
+    _inherit = ["sale.milestone.dialog.mixin"]
     _description = "Milestone to Shift"
+
+    _dialog_documents = frozenset({"milestone_id"})
 
     shift_id = fields.Many2one("sale.milestone.shift", required=True, ondelete="cascade")
     milestone_id = fields.Many2one("sale.milestone", required=True, readonly=False)
     is_moved = fields.Boolean(string="Move", default=True)
-    date_before = fields.Date(related="milestone_id.contract_date", string="From")
+    date_before = fields.Date(related="milestone_id.contract_date", related_sudo=False, string="From")
     date_after = fields.Date(string="To", compute="_compute_date_after")
 
     @api.depends("milestone_id.contract_date", "shift_id.days", "is_moved")

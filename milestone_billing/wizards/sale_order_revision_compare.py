@@ -5,7 +5,10 @@ class SaleOrderRevisionCompare(models.TransientModel):
     """What changed between any two revisions of a quotation."""
 
     _name = "sale.order.revision.compare"
+    _inherit = ["sale.milestone.dialog.mixin"]
     _description = "Compare Revisions"
+
+    _dialog_documents = frozenset({"order_id"})
 
     order_id = fields.Many2one("sale.order", required=True, readonly=True, ondelete="cascade")
     before_id = fields.Many2one(

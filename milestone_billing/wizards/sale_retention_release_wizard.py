@@ -5,11 +5,14 @@ class SaleRetentionReleaseWizard(models.TransientModel):
     """Release retention of a contract by hand, in part or in full."""
 
     _name = "sale.retention.release.wizard"
+    _inherit = ["sale.milestone.dialog.mixin"]
     _description = "Release Retention"
 
+    _dialog_documents = frozenset({"order_id"})
+
     order_id = fields.Many2one("sale.order", required=True)
-    currency_id = fields.Many2one(related="order_id.currency_id")
-    withheld = fields.Monetary(related="order_id.retention_withheld")
+    currency_id = fields.Many2one(related="order_id.currency_id", related_sudo=False)
+    withheld = fields.Monetary(related="order_id.retention_withheld", related_sudo=False)
     amount = fields.Monetary(
         string="Release", compute="_compute_amount", store=True, readonly=False, precompute=True, required=True
     )
