@@ -163,8 +163,8 @@ class SaleOrder(models.Model):
         self._refuse_milestone_evidence(vals)
         if "state" in vals and not OrderTransition.is_under_way(self.env):
             self._check_transition(vals["state"])
-        if AMOUNT_FIELDS.intersection(vals):
-            self._check_amounts_follow()
+        if names := AMOUNT_FIELDS.intersection(vals):
+            self._check_amounts_follow({name: vals[name] for name in names})
         if not (FROZEN_FIELDS | POLICY_FIELDS).isdisjoint(vals):
             self.filtered(lambda order: order.milestone_ids._is_agreed())._check_frozen(vals)
         return super().write(vals)
@@ -203,12 +203,15 @@ class SaleOrder(models.Model):
                     )
                 )
 
-    def _check_amounts_follow(self):
+    def _check_amounts_follow(self, vals):
         """:raises UserError: when amounts of an order with milestones would be something else than its lines are"""
         for order in self.filtered("milestone_ids"):
-            raise UserError(
-                self.env._("The amounts of %(order)s follow from its lines: change these instead.", order=order.name)
-            )
+            if any(order._is_term_changed(name, value) for name, value in vals.items()):
+                raise UserError(
+                    self.env._(
+                        "The amounts of %(order)s follow from its lines: change these instead.", order=order.name
+                    )
+                )
 
     def _check_frozen(self, vals):
         """:raises UserError: when ``vals`` changes what a confirmed milestone contract is about"""

@@ -418,7 +418,8 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
 
             def give_back(refund, line=line, values=values):
                 kept = refund.invoice_line_ids.filtered(lambda item: item.sale_line_ids == line)
-                (refund.invoice_line_ids.filtered("product_id") - kept).unlink()
+                # Odoo's down payments may have no product
+                (refund.invoice_line_ids.filtered(lambda item: item.display_type == "product") - kept).unlink()
                 engine = self.env["account.tax"]
                 data = engine._reverse_quantity_base_line_extra_tax_data(values["extra_tax_data"])
                 kept.write({"quantity": 1.0, "price_unit": values["price_unit"], "extra_tax_data": data})
