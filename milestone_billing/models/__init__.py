@@ -128,5 +128,5 @@ from . import sale_order_kickoff
 from . import sale_order_checklist
 from . import project_project_kickoff
 from . import calendar_event
-from . import base_partner_merge
+from . import res_partner_evidence
 from . import res_company_countersign

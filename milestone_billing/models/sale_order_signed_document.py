@@ -182,7 +182,8 @@ class SaleOrder(models.Model):
         user = self._get_document_reader()
         order = self.with_context(lang=user.lang)
         summary = order.env._("The signed contract of %(order)s cannot be made", order=order.name)
-        order.message_post(body=f"{summary}: {problem}", subtype_xmlid="mail.mt_note")
+        note = f"{summary}: {problem}"
+        order.message_post(body=note, subtype_xmlid="mail.mt_note")
         if user:
             order.activity_schedule(
                 "mail.mail_activity_data_todo", user_id=user.id, summary=summary, note=plaintext2html(problem)

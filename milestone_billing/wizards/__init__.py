@@ -14,3 +14,4 @@ from . import sale_retention_release_wizard
 from . import mail_compose_message_requirement
 from . import sale_order_countersign
 from . import sale_order_revision_compare
+from . import base_partner_merge
