@@ -93,7 +93,9 @@ class SaleOrder(models.Model):
     def _cron_make_signed_documents(self):
         """Make and send the documents that wait for it, one by one; what fails is tried again."""
         orders = self.search(
-            [("signed_document_queued_on", "!=", False), ("state", "=", "sale")], order="signed_document_queued_on, id"
+            [("signed_document_queued_on", "!=", False), ("state", "=", "sale")],
+            # a document that fails again and again keeps nobody else waiting
+            order="signed_document_error NULLS FIRST, signed_document_queued_on, id",
         )
         cron = self.env["ir.cron"]
         cron._commit_progress(remaining=len(orders))
@@ -201,6 +203,7 @@ class SaleOrder(models.Model):
             subtype_xmlid="mail.mt_comment",
             attachment_ids=self.signed_document_id.ids,
         )
+        self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
         self._write_protected({"signed_document_sent_on": fields.Datetime.now()})
 
     def action_download_signed_contract(self):

@@ -165,6 +165,23 @@ class TestSignedContract(SignedCommon):
         self.assertTrue(self.order.signed_document_id)
         self.assertFalse(self.order.signed_document_error)
 
+    def test_a_document_that_cannot_be_made_keeps_nobody_waiting(self):
+        self.order._write_protected({"signed_document_error": "No", "signed_document_queued_on": "2020-01-01"})
+        other = self._create_contract([10.0], confirm=False)
+        self._sign_as_client(other)
+        self._countersign(other)
+        done = []
+
+        def process(order):
+            done.append(order)
+
+        with (
+            patch.object(type(self.order), "_process_signed_document", process),
+            patch.object(type(self.env["ir.cron"]), "_commit_progress", lambda *args, **kwargs: 0),
+        ):
+            self.env["sale.order"]._cron_make_signed_documents()
+        self.assertEqual(done[0].signed_document_error, False)
+
     @mute_logger("odoo.addons.milestone_billing.models.sale_order_signed_document")
     def test_a_failed_mail_leaves_the_document(self):
         with patch.object(type(self.order), "_send_signed_document", side_effect=UserError("No mail")):
