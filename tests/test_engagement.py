@@ -304,7 +304,7 @@ def state_the_end(engagement):
     sara.see("[name=milestone_revised_amount]", money(REVISED))
     open_tab(sara, "signatures", "button[name=action_verify_contract]")
     sara.click("button[name=action_verify_contract]")
-    sara.see(".o_notification", "The order is what was signed, and the record of it is unbroken.")
+    sara.see(".o_notification", "The order is what was signed, with 1 change order. The record of it is unbroken.")
     engagement.show(sara, "25-verified", down_to=".o_form_sheet")
     delivery.open_milestone(engagement.paul, engagement.milestones[1], "Approved")
     open_tab(engagement.paul, "reviews", "button[name=action_verify_evidence]")
