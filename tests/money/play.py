@@ -23,7 +23,8 @@ STEPS = int(os.environ.get("MONEY_STEPS", 15))
 SEED = int(os.environ.get("MONEY_SEED", 0))
 PART, PARTS = (int(number) for number in os.environ.get("MONEY_PART", "1/1").split("/"))
 LIVES_PER_BUG = 100
-# "independent lives" meets more in the same time, and "hypothesis" nothing that nobody has looked at yet
+# "independent lives" meets more in the same time; some of its lives still break without a bug, so that a seeded
+# bug may be reported by such a life: compare what is printed with what the lives say by themselves
 BACKEND = os.environ.get("MONEY_BACKEND", "hypothesis")
 INDEPENDENT = "independent lives"
 
