@@ -153,14 +153,12 @@ def kick_off(engagement):
     engagement.project = project[0]
     paul = engagement.paul
     delivery.open_kickoff(paul, engagement.project)
-    paul.see(f"{delivery.CHECKLIST} li", "To do: The kickoff meeting is planned")
-    delivery.propose_kickoff(paul)
-    paul.click(f"{DIALOG} .nav-link", text="Options")
-    paul.see(f"{DIALOG} [name=description]", "How deliverables are presented and approved")
-    engagement.show(paul, "10-kickoff")
-    close_dialog(paul, ".o_form_button_save")
     paul.see(f"{delivery.CHECKLIST} li", "Done: The kickoff meeting is planned")
-    engagement.show(paul, "11-checklist")
+    engagement.show(paul, "10-checklist")
+    delivery.open_meeting(paul)
+    paul.click(".o_form_view .nav-link", text="Options")
+    paul.see(".o_form_view [name=description]", "How deliverables are presented and approved")
+    engagement.show(paul, "11-kickoff")
     [meeting] = engagement.read("calendar.event", [["kickoff_order_id", "=", engagement.order]], "partner_ids")
     assert len(meeting["partner_ids"]) == 3
     tasks = engagement.read("project.task", [["project_id", "=", engagement.project]], "name")

@@ -6,7 +6,7 @@ from dev.chapters.words import check_unbroken, draw_signature, money, say, tell_
 
 
 def kick_off(env, order):
-    """The delivery begins: what came with the confirmation, and the meeting that is planned with it."""
+    """The delivery begins: what came with the confirmation, a meeting of both sides among it."""
     from odoo.tests import Form
 
     project = env["project.project"].browse(order.project_id.id)
@@ -17,15 +17,15 @@ def kick_off(env, order):
     tell_fact(f"Team: {', '.join(order.milestone_contact_ids.mapped('display_name'))}; the client gets a welcome.")
     tell_fact(f"Invoiceable now: {money(sum(order.order_line.mapped('untaxed_amount_to_invoice')), order).strip()}")
     action = project.action_plan_kickoff()
-    proposal = env[action["res_model"]].with_context(**action["context"], mail_notify_force_send=False)
-    with Form(proposal) as dialog:
-        dialog.location = "Harbour Logistics, room 2"
-    meeting = dialog.record
-    if order.sudo()._get_kickoff() != meeting:
-        raise AssertionError("The kickoff is not that of the contract.")
+    meeting = env[action["res_model"]].browse(action["res_id"])
+    if not meeting or order.sudo()._get_kickoff() != meeting:
+        raise AssertionError("The confirmation proposed no kickoff.")
+    with Form(meeting.with_context(mail_notify_force_send=False)) as form:
+        form.location = "Harbour Logistics, room 2"
     begin = fields.Datetime.context_timestamp(meeting, meeting.start)
     guests = ", ".join(meeting.partner_ids.mapped("name"))
-    say(f"{env.user.name} plans the kickoff, in an hour that is free for all: {begin:%Y-%m-%d %H:%M}, with {guests}.")
+    say(f"The kickoff is proposed to both sides, in an hour that is free for all: {begin:%Y-%m-%d %H:%M}, {guests}.")
+    tell_fact(f"{env.user.name} adds where it is: {meeting.location}.")
 
 
 def present(env, milestone):

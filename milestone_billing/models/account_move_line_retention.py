@@ -118,17 +118,31 @@ class AccountMoveLine(models.Model):
         return self.retention_order_id in self.move_id.sudo().reversed_entry_id.line_ids.retention_order_id
 
     def _get_retention_net(self):
-        """Return what is retained, less what credit notes gave back; credits count with their invoice."""
+        """Return what is retained, less what credit notes gave back; credits count with their invoice.
+
+        A credit note that accountants matched with the retention of another invoice gives it back there.
+        """
         self.ensure_one()
         if self._is_retention_credit():
             return 0.0
-        return self.amount_currency + sum(self._get_retention_credits().mapped("amount_currency"))
+        items = self + self._get_retention_credits()
+        return sum(items.mapped("amount_currency")) - sum(
+            item._get_retention_settled(lambda entry: entry.retention_order_id and entry not in items)
+            for item in items
+        )
 
-    def _get_retention_settled(self):
-        """Return what posted entries settled; a draft that is matched already settles nothing yet."""
+    def _get_retention_settled(self, settles=bool):
+        """Return what posted entries settled; a draft that is matched already settles nothing yet.
+
+        :param settles: tells of a journal item whether it counts; by default, all do
+        """
         self.ensure_one()
-        payments = self.matched_credit_ids.filtered(lambda partial: partial.credit_move_id.parent_state == "posted")
-        charges = self.matched_debit_ids.filtered(lambda partial: partial.debit_move_id.parent_state == "posted")
+
+        def counts(entry):
+            return entry.parent_state == "posted" and settles(entry)
+
+        payments = self.matched_credit_ids.filtered(lambda partial: counts(partial.credit_move_id))
+        charges = self.matched_debit_ids.filtered(lambda partial: counts(partial.debit_move_id))
         return sum(payments.mapped("debit_amount_currency")) - sum(charges.mapped("credit_amount_currency"))
 
     def _get_retention_open(self):
@@ -136,9 +150,8 @@ class AccountMoveLine(models.Model):
         self.ensure_one()
         if self._is_retention_credit():
             return 0.0
-        return sum(
-            item.amount_currency - item._get_retention_settled() for item in self + self._get_retention_credits()
-        )
+        items = self + self._get_retention_credits()
+        return sum(items.mapped("amount_currency")) - sum(item._get_retention_settled() for item in items)
 
     def _get_retention_paid(self):
         return self._get_retention_net() - self._get_retention_open()

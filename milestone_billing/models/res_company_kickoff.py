@@ -35,7 +35,7 @@ class ResCompany(models.Model):
     milestone_kickoff_meeting = fields.Selection(
         [("manual", "Planned by the Project Manager"), ("automatic", "Proposed at the Confirmation")],
         string="Kickoff Meeting",
-        default="manual",
+        default="automatic",
         required=True,
     )
     milestone_kickoff_days = fields.Integer(

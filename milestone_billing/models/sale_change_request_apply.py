@@ -60,7 +60,7 @@ class SaleChangeRequest(models.Model):
         self._end_activities()
         self._note_application(touched)
         self._tell_stranded_advance()
-        self._recall_others(touched)
+        self._tell_others(touched)
 
     def _change_contract(self, number):
         """Change lines, milestones, deliverables and project; to be called with the mark of an agreed change."""
@@ -163,20 +163,29 @@ class SaleChangeRequest(models.Model):
         for record in [self.order_id, *(touched | self.line_ids.created_milestone_id), self]:
             record.message_post(body=body, author_id=approver.id, subtype_xmlid="mail.mt_note")
 
-    def _recall_others(self, touched):
-        """Open requests on the same milestones were written for another contract: they go back to the team."""
+    def _tell_others(self, touched):
+        """The other open requests were written for the contract as it was.
+
+        Those on the same milestones go back to the team; the client gets the others with the contract as it is.
+        """
         self.ensure_one()
         for other in self.order_id.change_request_ids.filtered(lambda other: other != self and other._is_open()):
             common = other.line_ids._get_touched() & touched
             if common:
                 other.lock_for_update(allow_referencing=True)
                 other._recall(
-                    self.env._(
-                        "%(request)s changed %(milestones)s first.",
-                        request=self.display_name,
-                        milestones=", ".join(common.mapped("name")),
-                    )
+                    self._get_first_change(common), self._with_client_language()._get_first_change(common)
                 )
+            else:
+                other._follow_contract()
+
+    def _get_first_change(self, milestones):
+        self.ensure_one()
+        return self.env._(
+            "%(request)s changed %(milestones)s first.",
+            request=self.display_name,
+            milestones=", ".join(milestones.mapped("name")),
+        )
 
     def _keep_presented_amounts(self):
         """Keep what the client is shown, and what the application is measured by.

@@ -113,7 +113,8 @@ class SaleChangeRequest(models.Model):
         if approval.kind != "client":
             return approval
         if reasons := request._get_obstacles_to_renewal():
-            request._recall("\n".join(reasons))
+            conflicts = request._with_client_language()._get_base_conflicts()
+            request._recall("\n".join(reasons), "\n".join(conflicts))
             return request.approval_id
         return super()._renew_round()
 
@@ -138,8 +139,25 @@ class SaleChangeRequest(models.Model):
         presented, present = json.loads(self.approval_id.snapshot), json.loads(self._get_snapshot())
         return {**presented, "impact": None} != {**present, "impact": None}
 
-    def _recall(self, reason):
-        """Take an open request back to the team because something else came first, and say what."""
+    def _follow_contract(self):
+        """Present what waits for the client with the contract as another change order left it.
+
+        Whoever decides on it at this very moment is refused, and his page presents it.
+        """
+        self.ensure_one()
+        if not self.try_lock_for_update(allow_referencing=True):
+            return
+        try:
+            with self.env.cr.savepoint():
+                self._renew_round()
+        except UserError as error:
+            self._recall(str(error))
+
+    def _recall(self, reason, told=""):
+        """Take an open request back to the team because something else came first, and say what.
+
+        :param str told: the reason for those who were asked to approve it, in the language of the client
+        """
         self.ensure_one()
         was_presented = self.approval_id.kind == "client"
         recipients = self.approval_id.recipient_ids if was_presented else self.env["sale.approval.recipient"]
@@ -156,7 +174,8 @@ class SaleChangeRequest(models.Model):
                 note=plaintext2html(reason),
             )
         if recipients:
-            self.env["sale.approval"]._queue_mails(self._get_mail_template("recalled"), recipients)
+            approvals = self.env["sale.approval"].with_context(recall_reason=told)
+            approvals._queue_mails(self._get_mail_template("recalled"), recipients)
 
     def _get_project_manager(self):
         """Return the user who is responsible for the delivery (may be empty)."""
@@ -167,9 +186,12 @@ class SaleChangeRequest(models.Model):
     def _get_snapshot(self):
         """The impact is in words too: they are the client's, whoever presents, reads or decides."""
         self.ensure_one()
+        return self.env["sale.approval"]._dump_canonical(self._with_client_language()._prepare_snapshot_values())
+
+    def _with_client_language(self):
+        self.ensure_one()
         partner = self.order_id.partner_id
-        lang = partner.lang or self.company_id.partner_id.lang or "en_US"
-        return self.env["sale.approval"]._dump_canonical(self.with_context(lang=lang)._prepare_snapshot_values())
+        return self.with_context(lang=partner.lang or self.company_id.partner_id.lang or "en_US")
 
     def _prepare_snapshot_values(self):
         """Return everything that an approval of this request is about; amounts as exact texts."""

@@ -122,9 +122,9 @@ class SaleMilestone(models.Model):
 
     def _on_changes_requested(self, reason, partner=None):
         super()._on_changes_requested(reason, partner)
-        self.sudo()._propose_change_request(reason, partner)
+        self.sudo()._propose_change_request(reason)
 
-    def _propose_change_request(self, reason, partner=None):
+    def _propose_change_request(self, reason):
         """Propose a change request when the client wants more review rounds than the price includes."""
         self.ensure_one()
         last = self.approval_ids.sorted("id")[-1:]
@@ -142,9 +142,10 @@ class SaleMilestone(models.Model):
                 "line_ids": [Command.create({"action": "change", "milestone_id": self.id})],
             }
         )
-        if partner:
-            request._write_protected({"requested_by_id": partner.id})
+        # the team wants to be paid for further rounds; the client only says what is missing
         user = request._get_project_manager()
+        raiser = user.partner_id or self.company_id.partner_id
+        request._write_protected({"requested_by_id": raiser.id})
         if user:
             request.activity_schedule(
                 "mail.mail_activity_data_todo",

@@ -101,13 +101,14 @@ class SaleOrder(models.Model):
         for order in self:
             order.billing_milestone_count = len(order.milestone_ids)
 
-    @api.depends("order_line.price_subtotal", "order_line.billing_milestone_id")
+    @api.depends("order_line.price_total", "order_line.billing_milestone_id", "company_id")
     def _compute_milestone_amounts(self):
+        """Both together are the order: with taxes rounded globally a line can show a unit more than it adds to it."""
         for order in self:
-            lines = order.order_line.filtered(lambda line: not line.display_type and not line.is_downpayment)
-            planned = lines.filtered("billing_milestone_id")
-            order.milestone_planned_amount = sum(planned.mapped("price_subtotal"))
-            order.milestone_unplanned_amount = sum((lines - planned).mapped("price_subtotal"))
+            amounts = order._get_untaxed_by_line()
+            planned = sum(amount for line, amount in amounts.items() if line.billing_milestone_id)
+            order.milestone_planned_amount = planned
+            order.milestone_unplanned_amount = sum(amounts.values()) - planned
 
     @api.depends("company_id")
     def _compute_milestone_policy(self):

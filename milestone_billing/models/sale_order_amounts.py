@@ -25,6 +25,16 @@ class SaleOrder(models.Model):
         self._keep_fixed_amounts(base_lines)
         return {base_line["record"]: base_line for base_line in base_lines}
 
+    def _get_untaxed_by_line(self):
+        """Return what each line adds to the untaxed amount of the order, advances left out."""
+        self.ensure_one()
+        return {
+            line: base_line["tax_details"]["total_excluded_currency"]
+            + base_line["tax_details"]["delta_total_excluded_currency"]
+            for line, base_line in self._get_rounded_base_lines().items()
+            if not line.is_downpayment
+        }
+
     def _keep_fixed_amounts(self, base_lines):
         """Odoo spreads what its rounding leaves over all lines; what fell to fixed ones goes to the largest other.
 

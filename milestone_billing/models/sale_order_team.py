@@ -68,14 +68,18 @@ class SaleOrder(models.Model):
     # -- another manager --------------------------------------------------------------------------------
 
     def _follow_manager(self, leaders, user):
-        """Let team and planning follow the project to its new manager.
+        """Let team, planning and kickoff follow the project to its new manager.
 
         :param leaders: what ``_get_expected_leaders`` returned before
         :param user: who led the delivery before
         """
         self.ensure_one()
         order = self.sudo()
-        for step in (lambda: order._exchange_leaders(leaders), lambda: order._hand_over_planning(user)):
+        for step in (
+            lambda: order._exchange_leaders(leaders),
+            lambda: order._hand_over_planning(user),
+            order._invite_manager,
+        ):
             if error := attempt(self.env, step):
                 order._note_kickoff_failure(error)
 
@@ -127,6 +131,14 @@ class SaleOrder(models.Model):
             deadline = min(activities.mapped("date_deadline"))
             activities.unlink()
             self._ask_for_planning(date_deadline=deadline)
+
+    def _invite_manager(self):
+        """Who leads the delivery now comes to the kickoff; whoever led it before stays invited."""
+        self.ensure_one()
+        partner, kickoff = self._get_named_manager().partner_id, self._get_kickoff()
+        if partner and partner not in kickoff.partner_ids and kickoff.start and kickoff.start > fields.Datetime.now():
+            kickoff.with_context(mail_notify_force_send=False).partner_ids = [Command.link(partner.id)]
+            self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
 
     def _get_team_action(self):
         self.ensure_one()

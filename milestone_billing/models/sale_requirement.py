@@ -172,7 +172,8 @@ class SaleRequirement(models.Model):
             if not requirement.is_open:
                 raise UserError(
                     self.env._(
-                        "%(requirement)s of %(order)s is agreed with the client: change it through a change request.",
+                        "%(requirement)s of %(order)s is agreed with the client and stays as it was signed. "
+                        "What is to be delivered changes by a change request, see its deliverables.",
                         requirement=requirement.name or requirement.statement,
                         order=requirement.order_id.name,
                     )

@@ -52,6 +52,7 @@ class MilestoneCommon(TestSaleCommon):
                 "milestone_create_project": False,
                 # and so do those that read the welcome among other mails
                 "milestone_welcome": False,
+                "milestone_kickoff_meeting": "manual",
             }
         )
         cls.client_company = cls.env["res.partner"].create(

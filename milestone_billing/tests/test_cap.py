@@ -66,6 +66,32 @@ class TestCap(MilestoneCommon):
         order.milestone_cap_amount = 600.0
         order.action_confirm()
 
+    def test_the_plan_is_measured_as_the_order_is(self):
+        """Taxes in the price, rounded globally: the lines show 32,206.10 and 0.08, and the order has 32,206.17."""
+        self._set_up_currencies_and_taxes()
+        self.company.tax_calculation_rounding_method = "round_globally"
+        order = self._create_contract([], confirm=False)
+        for price, quantity in ((0.0925, 1.0), (12345.67, 3.0)):
+            milestone = self.env["sale.milestone"].create({"order_id": order.id, "name": f"{price}"})
+            order.order_line = [
+                Command.create(
+                    {
+                        "product_id": self.milestone_product.id,
+                        "price_unit": price,
+                        "product_uom_qty": quantity,
+                        "tax_ids": [Command.set(self.tax_15_included.ids)],
+                        "billing_milestone_id": milestone.id,
+                    }
+                )
+            ]
+        shown = sum(order.order_line.filtered("product_id").mapped("price_subtotal"))
+        self.assertMoney(order.currency_id, shown, order.amount_untaxed + 0.01)
+        self.assertMoney(order.currency_id, order.milestone_planned_amount, order.amount_untaxed)
+        self.assertMoney(order.currency_id, order.milestone_unplanned_amount, 0.0)
+        order.milestone_cap_amount = order.amount_untaxed
+        order.action_confirm()
+        self.assertMoney(order.currency_id, order.milestone_planned_amount, order.milestone_cap_amount)
+
     def test_nonsense_is_refused(self):
         for name, value in (("amount", -1.0), ("warning", 0.0), ("warning", 101.0)):
             values = {f"milestone_cap_{name}": value}

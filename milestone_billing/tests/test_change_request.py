@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 from dateutil.relativedelta import relativedelta
 
 from odoo import fields
@@ -465,8 +467,11 @@ class TestChangeRequest(ChangeCommon):
         self.assertIn(first.name, other.conflict)
         other.action_submit()
         evidence = self._evidence(other)
+        mails = self.env["mail.mail"].sudo().search([])
         self._approve_request(first)
         self.assertEqual(other.state, "draft")
+        told = (self.env["mail.mail"].sudo().search([]) - mails).filtered(lambda mail: "does not wait" in mail.subject)
+        self.assertIn(f"{first.display_name} changed {self.second.name} first.", told.body_html)
         self.assertEqual(other.approval_ids.decision, "withdrawn")
         with self.assertRefused("does not wait"):
             other._approve(evidence)
@@ -480,19 +485,35 @@ class TestChangeRequest(ChangeCommon):
         self.assertContract(self.order)
 
     def test_requests_on_different_milestones_do_not_disturb_each_other(self):
+        """What waits for the client is presented anew, with the contract as it is by now; its link goes on working."""
         first = self._create_request(self.order, {"action": "change", "milestone_id": self.first.id, "amount": 10.0})
         other = self._create_request(self.order, {"action": "change", "milestone_id": self.second.id, "amount": 20.0})
         self.assertFalse(first.conflict)
         other.action_submit()
-        shown = other.approval_id.snapshot_hash
+        shown = other.approval_id
+        mails = self.env["mail.mail"].sudo().search([])
         self._approve_request(first)
-        self.assertEqual(other.state, "submitted")
-        self.assertFalse(other._is_snapshot_current(), "the contract that was shown is another one now")
+        self.assertEqual((other.state, other.approval_round), ("submitted", 2))
+        self.assertEqual((shown.decision, other.approval_id.submitted_by), ("superseded", shown.submitted_by))
+        self.assertTrue(shown.recipient_ids._may_open())
+        self.assertTrue(other._is_snapshot_current())
+        told = self.env["mail.mail"].sudo().search([]) - mails
+        self.assertIn(other.title, " ".join(told.mapped("subject")))
         with self.assertRefused("changed since you opened it"):
-            other._approve({**self._evidence(other), "snapshot_hash": shown})
-        other._renew_round()
+            other._approve({**self._evidence(other), "snapshot_hash": shown.snapshot_hash})
         other._approve(self._evidence(other))
         self.assertContract(self.order)
+
+    def test_what_cannot_follow_the_contract_goes_back_and_keeps_nothing_from_being_approved(self):
+        first = self._create_request(self.order, {"action": "change", "milestone_id": self.first.id, "amount": 10.0})
+        other = self._create_request(self.order, {"action": "change", "milestone_id": self.second.id, "amount": 20.0})
+        (first | other).action_submit()
+        evidence = self._evidence(first)
+        with patch.object(self.registry["sale.change.request"], "_create_approval", side_effect=UserError("No way.")):
+            first._approve(evidence)
+        self.assertEqual((first.state, other.state), ("approved", "draft"))
+        self.assertEqual(other.approval_ids.mapped("decision"), ["withdrawn"])
+        self.assertIn("No way.", other.activity_ids.filtered("note")[-1:].note)
 
     def test_a_renewed_presentation_shows_the_taxes_of_the_contract_as_it_is(self):
         request = self._create_request(self.order, {"action": "change", "milestone_id": self.second.id, "amount": 10.0})

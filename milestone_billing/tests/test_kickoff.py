@@ -365,9 +365,10 @@ class TestKickoff(KickoffCommon):
         values = order.sudo()._prepare_kickoff_values(self.manager)
         self.assertEqual(values["start"], datetime(2031, 3, 6, 14))
 
-    def test_it_is_proposed_by_itself_where_the_company_wishes_it(self):
+    def test_it_is_proposed_by_itself_unless_the_company_wishes_otherwise(self):
         self.assertFalse(self._create_engagement()._get_kickoff())
-        self.company.milestone_kickoff_meeting = "automatic"
+        default = self.env["res.company"].default_get(["milestone_kickoff_meeting"])
+        self.company.write(default)
         order = self._create_engagement()
         event = order._get_kickoff()
         self.assertEqual(event.user_id, self.manager)
@@ -379,6 +380,22 @@ class TestKickoff(KickoffCommon):
         order.action_draft()
         order.action_confirm()
         self.assertEqual(order._get_kickoff(), event)
+
+    def test_a_manager_who_is_named_later_is_invited(self):
+        self.template.user_id = False
+        self.company.milestone_kickoff_meeting = "automatic"
+        order = self._create_engagement()
+        event, project = order._get_kickoff(), order.milestone_ids.project_id
+        self.assertEqual(event.user_id, self.users["salesperson"], "somebody invites")
+        self.assertNotIn(self.manager.partner_id, event.partner_ids)
+        guests = event.partner_ids
+        project.user_id = self.manager
+        self.assertEqual(event.partner_ids, guests | self.manager.partner_id)
+        mails = self.env["mail.mail"].search([("model", "=", "calendar.event"), ("res_id", "=", event.id)])
+        self.assertIn(self.manager.partner_id, mails.recipient_ids)
+        event.write({"start": "2020-01-02 09:00:00", "stop": "2020-01-02 10:00:00"})
+        project.user_id = self.users["project_user"]
+        self.assertEqual(event.partner_ids, guests | self.manager.partner_id, "it was held already")
 
     def test_the_agenda_is_in_the_language_of_the_client(self):
         self.env["res.lang"]._activate_lang("fr_FR")

@@ -122,7 +122,7 @@ class TestRequirement(RequirementCommon):
         ]
         for vals in changes:
             for user in (seller, self.env.user):
-                with self.subTest(vals=vals, user=user.name), self.assertRefused("change it through a change request"):
+                with self.subTest(vals=vals, user=user.name), self.assertRefused("stays as it was signed"):
                     self.first.with_user(user).write(vals)
         with self.assertRefused("R1 of .* is agreed with the client"):
             self.first.with_user(seller).unlink()

@@ -182,6 +182,25 @@ class TestRetentionRelease(RetentionCommon):
         self.assertEqual((release.amount, order.retention_released), (50.0, 50.0))
         self.assertListIsLedger(order)
 
+    def test_a_credit_that_another_invoice_takes_leaves_what_is_released_to_be_paid(self):
+        """The client paid a retention, got half of it back, and the credit is set against the next invoice."""
+        order = self._create_retained([1000.0, 1000.0])
+        first, second = self._bill(order.milestone_ids)
+        self._pay(first)
+        self._pay(first)
+        refund = self._credit(first, edit=self._edit_lines(0.5))
+        self.assertEqual(order.retention_withheld, 50.0, "100.00 of the second, less 50.00 that were paid too much")
+        order._release_retention()
+        items = (refund | second).line_ids.filtered("retention_order_id")
+        items.reconcile()
+        self.assertEqual((order.retention_withheld, order.retention_paid), (0.0, 100.0))
+        self.assertListIsLedger(order)
+        self._pay(second)
+        self._pay(second)
+        self.assertEqual(second.payment_state, "paid", "the 50.00 that are released were asked for, and no less")
+        self.assertEqual((order.retention_withheld, order.retention_paid), (0.0, 150.0))
+        self.assertListIsLedger(order)
+
     def test_a_closed_period_does_not_keep_it_from_being_released(self):
         order = self._create_retained([1000.0], milestone_invoice_policy="draft")
         invoice = self._bill(order.milestone_ids)

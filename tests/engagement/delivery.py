@@ -11,8 +11,9 @@ def open_kickoff(browser, project):
     open_tab(browser, "milestone_kickoff", CHECKLIST)
 
 
-def propose_kickoff(browser):
-    browser.click("button[name=action_plan_kickoff]", f"{DIALOG} .o_form_button_save")
+def open_meeting(browser):
+    """Look at the kickoff that the confirmation proposed."""
+    browser.click("button[name=action_plan_kickoff]", ".o_form_view [name=partner_ids]")
 
 
 def open_milestone(browser, milestone, state):

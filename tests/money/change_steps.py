@@ -1,11 +1,12 @@
 """The steps of a life that concern change requests."""
 
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import precondition
 
 from odoo.fields import Command
 
 from tests.money.changes import OPEN_STATES, Application, Change, changes, prepare_lines, written_against
+from tests.money.recording import rule
 
 INDEX = st.integers(0, 7)
 OPEN_AT_ONCE = 2

@@ -313,7 +313,10 @@ def check_advance(machine):
 
 
 def tax_included(lines):
-    return sum(line.price_total * line.move_id.direction_sign * -1 for line in lines)
+    """What the ledger says of the lines, and their taxes; a price that includes them may be shown a unit off."""
+    return -sum(
+        line.amount_currency + line.move_id.direction_sign * (line.price_total - line.price_subtotal) for line in lines
+    )
 
 
 def retention_lines(order):
