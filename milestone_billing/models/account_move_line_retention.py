@@ -127,8 +127,7 @@ class AccountMoveLine(models.Model):
             return 0.0
         items = self + self._get_retention_credits()
         return sum(items.mapped("amount_currency")) - sum(
-            item._get_retention_settled(lambda entry: entry.retention_order_id and entry not in items)
-            for item in items
+            item._get_retention_settled(lambda entry: entry.retention_order_id and entry not in items) for item in items
         )
 
     def _get_retention_settled(self, settles=bool):

@@ -173,9 +173,7 @@ class SaleChangeRequest(models.Model):
             common = other.line_ids._get_touched() & touched
             if common:
                 other.lock_for_update(allow_referencing=True)
-                other._recall(
-                    self._get_first_change(common), self._with_client_language()._get_first_change(common)
-                )
+                other._recall(self._get_first_change(common), self._with_client_language()._get_first_change(common))
             else:
                 other._follow_contract()
 

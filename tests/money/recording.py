@@ -29,7 +29,7 @@ def live_again(machine, steps):
 
     :raises AssertionError: that of the first broken invariant
     """
-    rules = {rule.function.__name__: rule for rule in machine.rules()}
+    rules = {rule.function.__name__: rule for rule in machine.rules}
     try:
         for name, drawn in steps:
             if name not in rules or all(precondition(machine) for precondition in rules[name].preconditions):
