@@ -24,6 +24,8 @@ from . import sale_milestone_template
 from . import sale_milestone_template_line
 from . import sale_milestone_template_deliverable
 from . import sale_order
+from . import sale_order_agreement
+from . import sale_order_project
 from . import sale_order_line
 from . import sale_order_invoicing
 from . import sale_order_consolidation
@@ -96,7 +98,9 @@ from . import sale_order_timeline
 from . import sale_milestone_discussion
 from . import ir_attachment_proposal
 from . import sale_change_request
+from . import sale_change_request_closing
 from . import sale_change_request_line
+from . import sale_change_request_line_words
 from . import sale_change_request_deliverable
 from . import sale_change_request_approval
 from . import sale_change_request_impact
