@@ -16,6 +16,7 @@ def kick_off(env, order):
     tell_fact(f"Tasks of {first.name}: {tasks}; the others are a plan.")
     tell_fact(f"Team: {', '.join(order.milestone_contact_ids.mapped('display_name'))}; the client gets a welcome.")
     tell_fact(f"Invoiceable now: {money(sum(order.order_line.mapped('untaxed_amount_to_invoice')), order).strip()}")
+    project.user_id = env.user
     action = project.action_plan_kickoff()
     meeting = env[action["res_model"]].browse(action["res_id"])
     if not meeting or order.sudo()._get_kickoff() != meeting:
@@ -25,7 +26,9 @@ def kick_off(env, order):
     begin = fields.Datetime.context_timestamp(meeting, meeting.start)
     guests = ", ".join(meeting.partner_ids.mapped("name"))
     say(f"The kickoff is proposed to both sides, in an hour that is free for all: {begin:%Y-%m-%d %H:%M}, {guests}.")
-    tell_fact(f"{env.user.name} adds where it is: {meeting.location}.")
+    tell_fact(
+        f"{env.user.name} leads the project from now on, is invited too, and adds where it is: {meeting.location}."
+    )
 
 
 def present(env, milestone):

@@ -82,7 +82,7 @@ def credited_is_due_again(case):
 @bug
 def all_is_billed_again(case):
     """After a partial credit, the whole line is billed again."""
-    with replace(case, "sale.order.line", _get_unbilled_subtotal=lambda original, self: self.price_subtotal):
+    with replace(case, "sale.order.line", _get_billed_lines=lambda original, self: self.invoice_lines.browse()):
         yield
 
 

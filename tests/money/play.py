@@ -23,7 +23,7 @@ LIVES = int(os.environ.get("MONEY_LIVES", 200))
 STEPS = int(os.environ.get("MONEY_STEPS", 15))
 SEED = int(os.environ.get("MONEY_SEED", 0))
 PART, PARTS = (int(number) for number in os.environ.get("MONEY_PART", "1/1").split("/"))
-LIVES_PER_BUG = 100
+LIVES_PER_BUG = 200  # at most: most are found in the first few
 INDEPENDENT = "independent lives"
 
 
