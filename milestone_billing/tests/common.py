@@ -5,7 +5,6 @@ from unittest.mock import patch
 from odoo import SUPERUSER_ID
 from odoo.exceptions import UserError
 from odoo.fields import Command
-from odoo.tests import new_test_user
 
 from odoo.addons.base.models.ir_cron import IrCron
 from odoo.addons.sale.tests.common import TestSaleCommon
@@ -65,7 +64,7 @@ class MilestoneCommon(TestSaleCommon):
             ]
         )
         cls.stranger = cls.env["res.partner"].create({"name": "Stranger", "email": "stranger@example.com"})
-        cls.users = {role: cls._create_role_user(role, groups) for role, groups in ROLES.items()}
+        cls.users = cls._create_role_users(ROLES)
 
     @classmethod
     def get_default_groups(cls):
@@ -77,15 +76,32 @@ class MilestoneCommon(TestSaleCommon):
 
     @classmethod
     def _create_role_user(cls, role, groups):
-        return new_test_user(
-            cls.env,
-            login=f"milestone_{role}",
-            groups=f"base.group_user,{groups}",
-            name=f"Milestone {role}",
-            email=f"{role}@company.example.com",
-            company_id=cls.company.id,
-            company_ids=[Command.set(cls.company.ids)],
+        return cls._create_role_users({role: groups})[role]
+
+    @classmethod
+    def _create_role_users(cls, roles):
+        """Create all of them at once: one after the other takes a third of what a test class takes to begin.
+
+        :param dict roles: comma-separated groups by role
+        :return: dict of users by role; the password is the login
+        """
+        users = cls.env["res.users"].create(
+            [
+                {
+                    "login": f"milestone_{role}",
+                    "password": f"milestone_{role}",
+                    "group_ids": [
+                        Command.set([cls.env.ref(name.strip()).id for name in f"base.group_user,{groups}".split(",")])
+                    ],
+                    "name": f"Milestone {role}",
+                    "email": f"{role}@company.example.com",
+                    "company_id": cls.company.id,
+                    "company_ids": [Command.set(cls.company.ids)],
+                }
+                for role, groups in roles.items()
+            ]
         )
+        return dict(zip(roles, users, strict=True))
 
     # -- a contract and its steps --------------------------------------------------------------------
 
