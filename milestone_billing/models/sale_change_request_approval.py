@@ -142,7 +142,7 @@ class SaleChangeRequest(models.Model):
     def _follow_contract(self):
         """Present what waits for the client with the contract as another change order left it.
 
-        Whoever decides on it at this very moment is refused, and his page presents it.
+        Whoever decides on it at this very moment is refused, and the page presents it.
         """
         self.ensure_one()
         if not self.try_lock_for_update(allow_referencing=True):

@@ -71,7 +71,7 @@ class SaleChangeRequest(models.Model):
     def _tell_rejection(self, reason):
         """Answer whoever raised the request; the client by mail as well."""
         self.ensure_one()
-        request = self.sudo()
+        request = self.sudo()  # called by ``action_reject``, which has checked rights; the customer is read for it
         lang = request.requested_by_id.lang or request.company_id.partner_id.lang
         body = request.with_context(lang=lang).env._(
             "Change request %(request)s was declined: %(reason)s", request=request.name, reason=reason

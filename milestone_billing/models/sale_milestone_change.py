@@ -122,6 +122,7 @@ class SaleMilestone(models.Model):
 
     def _on_changes_requested(self, reason, partner=None):
         super()._on_changes_requested(reason, partner)
+        # of clients and reviewers, who raise no requests: the engine has checked and locked their decision
         self.sudo()._propose_change_request(reason)
 
     def _propose_change_request(self, reason):

@@ -16,8 +16,8 @@ class SaleOrder(models.Model):
         if self._has_evidence():
             return  # confirmed again: the evidence so far refers to the first agreement
         Approval = self.env["sale.approval"]
+        # for everybody who may confirm, which Odoo has checked: the text is for administrators only
         contract = Approval._dump_canonical(self.sudo()._prepare_contract_values())
-        # for everybody who may confirm: the text is for administrators only
         self.sudo()._write_protected(
             {"milestone_contract": contract, "milestone_contract_hash": Approval._hash_text(contract)}
         )
@@ -25,6 +25,7 @@ class SaleOrder(models.Model):
     def _has_evidence(self):
         """Whether decisions of the client refer to the agreement that is recorded."""
         self.ensure_one()
+        # whether there are reviews decides what may be written, whoever writes; what they say is not returned
         return bool(self.milestone_contract_hash and self.sudo().milestone_ids.approval_ids)
 
     def _is_contract(self):
@@ -63,6 +64,7 @@ class SaleOrder(models.Model):
     def _verify_contract(self):
         """Return what is wrong with the record of the agreed contract, or an empty string."""
         self.ensure_one()
+        # who may ask was checked by the caller; the text is for administrators, and only the verdict is returned
         contract = self.sudo().milestone_contract
         if contract and self.env["sale.approval"]._hash_text(contract) != self.milestone_contract_hash:
             return self.env._("The agreed contract of %(order)s was altered.", order=self.name)

@@ -8,6 +8,7 @@ class SaleOrder(models.Model):
 
     def _link_project_milestones(self):
         """Link each milestone to a project milestone, in the order's project; those whose turn it is get tasks."""
+        # follows from a confirmation or an applied change, which were checked: those people may not write projects
         for order in self.sudo():
             milestones = order.milestone_ids.filtered(
                 lambda milestone: not milestone.project_milestone_id and milestone.state != "cancelled"

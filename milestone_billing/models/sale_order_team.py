@@ -133,12 +133,15 @@ class SaleOrder(models.Model):
             self._ask_for_planning(date_deadline=deadline)
 
     def _invite_manager(self):
-        """Who leads the delivery now comes to the kickoff; whoever led it before stays invited."""
+        """Who leads the delivery now comes to the kickoff; whoever led it before stays invited.
+
+        To be called as superuser: who may name the manager was checked when the project was written.
+        """
         self.ensure_one()
         partner, kickoff = self._get_named_manager().partner_id, self._get_kickoff()
         if partner and partner not in kickoff.partner_ids and kickoff.start and kickoff.start > fields.Datetime.now():
             kickoff.with_context(mail_notify_force_send=False).partner_ids = [Command.link(partner.id)]
-            self.env.ref("mail.ir_cron_mail_scheduler_action").sudo()._trigger()
+            self.env.ref("mail.ir_cron_mail_scheduler_action")._trigger()
 
     def _get_team_action(self):
         self.ensure_one()
