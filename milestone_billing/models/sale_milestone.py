@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..tools.placing import place_last
 from .agreed_change import AgreedChange
 
 MILESTONE_STATES = [
@@ -169,7 +170,7 @@ class SaleMilestone(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        milestones = super().create(vals_list)
+        milestones = super().create(place_last(self, vals_list))
         milestones._check_plan_open()
         milestones.order_id._arrange_milestone_lines()
         return milestones

@@ -153,7 +153,7 @@ class SaleMilestone(models.Model):
                 user_id=user.id,
                 summary=self.env._("%(request)s: price further rounds, or withdraw it", request=request.name),
                 note=self.env._(
-                    "The price of %(milestone)s includes %(rounds)s review rounds, and the client asks for changes "
+                    "Review rounds included in the price of %(milestone)s: %(rounds)s. The client asks for changes "
                     "after round %(round)s.",
                     milestone=self.name,
                     rounds=included,

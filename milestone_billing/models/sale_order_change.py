@@ -102,6 +102,14 @@ class SaleOrder(models.Model):
             lambda milestone: (milestone.sequence, milestone.id)
         )
 
+    def _get_order_lines_to_report(self):
+        """A milestone that a change cancelled comes to nothing: the contract's history tells of it, and not the price."""
+        return (
+            super()
+            ._get_order_lines_to_report()
+            .filtered(lambda line: line.billing_milestone_id.sudo().state != "cancelled")
+        )
+
     def _is_contract_readable(self):
         """Whether the user, superuser or not, reads the contract: the order, or like project people its milestones."""
         self.ensure_one()

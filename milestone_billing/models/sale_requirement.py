@@ -3,6 +3,8 @@ import re
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
+from ..tools.placing import place_last
+
 KINDS = [
     ("functional", "Functional"),
     ("quality", "Quality (Non-functional)"),
@@ -124,7 +126,8 @@ class SaleRequirement(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        requirements = super().create(vals_list)
+        self._check_references(vals_list)
+        requirements = super().create(place_last(self, vals_list))
         requirements.order_id._touch()  # an order that is agreed at the same moment is seen to be
         requirements._check_open()
         requirements._number()
@@ -132,6 +135,28 @@ class SaleRequirement(models.Model):
         requirements._own_attachments()
         requirements.order_id._check_signature_at_commit()
         return requirements
+
+    def _check_references(self, vals_list):
+        """Name what would be there twice, which the database only refuses.
+
+        :raises ValidationError: for a reference that the order has already
+        """
+        default = self.env.context.get("default_order_id")
+        wanted = [(values.get("order_id", default), values["name"]) for values in vals_list if values.get("name")]
+        orders, names = {order for order, _name in wanted}, {name for _order, name in wanted}
+        there = self.search([("order_id", "in", orders), ("name", "in", names)]) if wanted else self
+        taken = {(requirement.order_id.id, requirement.name) for requirement in there}
+        for order, name in wanted:
+            if (order, name) in taken:
+                raise ValidationError(
+                    self.env._(
+                        "%(order)s has a requirement %(reference)s already. Choose another reference, or leave it "
+                        "empty to get the next one.",
+                        order=self.env["sale.order"].browse(order).name,
+                        reference=name,
+                    )
+                )
+            taken.add((order, name))
 
     def write(self, vals):
         if AGREED_FIELDS.intersection(vals):

@@ -6,6 +6,7 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Command
 from odoo.tests import Form, tagged
+from odoo.tools import html2plaintext
 
 from .common import MilestoneCommon
 
@@ -185,6 +186,7 @@ class TestChangeRequest(ChangeCommon):
         request = self._change(self.order, {"action": "cancel", "milestone_id": self.third.id})
         self.assertEqual(request.amount_delta, -3000.0)
         self.assertEqual(self.third.state, "cancelled")
+        self.assertEqual(self.order._get_order_lines_to_report().mapped("name"), ["Milestone 1", "Milestone 2"])
         self.assertMoney(self.order.currency_id, self.order.amount_total, 3450.0)
         self.assertContract(self.order)
         self._bill_all(self.order)
@@ -235,6 +237,9 @@ class TestChangeRequest(ChangeCommon):
         request = self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": 250.0})
         added = request.line_ids.created_milestone_id
         self.assertEqual((added.amount_untaxed, added.state), (250.0, "draft"))
+        sentences = request._get_decided_snapshot()["impact"]["lines"][0]
+        self.assertEqual(sentences, [f"New milestone {added.name} for $\xa0250.00, as Milestone 1 is approved already"])
+        self.assertEqual(request.line_ids.summary.splitlines(), sentences)
         self.assertEqual(self.first.amount_untaxed, 1000.0)
         self.assertEqual(self.first.invoice_line_ids, billed)
         self.assertEqual(added.deliverable_ids.mapped("name"), [request.title], "something to present")
@@ -263,7 +268,10 @@ class TestChangeRequest(ChangeCommon):
     def test_reduction_of_a_billed_milestone_is_a_credit_note(self):
         self._bill(self.first)
         invoice = self._invoices(self.first)
-        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -100.0})
+        request = self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -100.0})
+        sentences = ["Milestone 1: − $\xa0100.00", "Milestone 1: what is billed already is credited"]
+        self.assertEqual(request._get_decided_snapshot()["impact"]["lines"], [sentences])
+        self.assertEqual(request.line_ids.summary.splitlines(), sentences)
         self.assertEqual(self.first.billing_state, "to_invoice")
         self.assertEqual(invoice.amount_untaxed, 1000.0)
         self._run_queue()
@@ -457,6 +465,20 @@ class TestChangeRequest(ChangeCommon):
         self._submit(self.second) if self.second.state == "draft" else self.second.action_submit()
         snapshot = self.second.approval_id.snapshot
         self.assertIn("change_orders", snapshot)
+
+    def test_mail_of_a_change_order_says_what_it_costs(self):
+        """A change of dates leaves the price as it is, and does not change it by nothing."""
+        date = fields.Date.today() + relativedelta(months=3)
+        for values, words in (
+            ({"new_date": date}, "the price of the contract stays $ 6,000.00"),
+            ({"amount": 50.0}, "it changes the contract by $ 50.00 untaxed, to $ 6,050.00"),
+        ):
+            request = self._change(self.order, {"action": "change", "milestone_id": self.second.id, **values})
+            body = self.env.ref("milestone_billing.mail_template_change_request_approved")._render_field(
+                "body_html", request.accepted_approval_id.recipient_ids[:1].ids
+            )
+            text = " ".join(html2plaintext(next(iter(body.values()))).replace("*", "").split())
+            self.assertIn(words, text.replace("\xa0", " "))
 
     # -- conflicts --------------------------------------------------------------------------------------
 

@@ -107,11 +107,20 @@ class TestRequirementSpreadsheet(RequirementCommon):
         self.assertEqual([a.name, two.name, three.name], ["A", "R1", "R2"])
         self.assertEqual(a.deliverable_names, "Plan; Design / Report")
 
+    def test_what_is_added_stands_last(self):
+        """Moved by hand, the requirements before have places of their own."""
+        self._import(self._csv(HEADERS, ["A", "One", ""], ["B", "Two", ""]), order=self.quotation)
+        for sequence, name in ((20, "B"), (30, "A")):
+            self.quotation.requirement_ids.filtered(lambda r, name=name: r.name == name).sequence = sequence
+        self._import(self._csv(HEADERS, ["C", "Three", ""], ["D", "Four", ""]), order=self.quotation)
+        self.quotation.invalidate_recordset()
+        self.assertEqual(self.quotation.requirement_ids.mapped("name"), ["B", "A", "C", "D"])
+
     def test_errors_name_what_is_wrong(self):
         cases = [
             ([HEADERS, ["A", "One", "Nothing"]], "has no deliverable “Nothing”"),
             ([HEADERS, ["A", "One", "Report"]], "“Report” names 2 deliverables of .*Milestone / Deliverable"),
-            ([HEADERS, ["A", "One", ""], ["A", "Two", ""]], "each reference of a requirement only once"),
+            ([HEADERS, ["A", "One", ""], ["A", "Two", ""]], "has a requirement A already. Choose another"),
             ([HEADERS, ["A", "", ""]], "Statement"),
             ([["Statement", "Priority"], ["One", "urgent"]], "urgent"),
         ]
