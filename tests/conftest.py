@@ -1,8 +1,38 @@
-"""Fixtures of the system tests."""
+"""Fixtures of the system tests, and their order."""
+
+import os
+from pathlib import Path
 
 import pytest
 
+from tests.money.players import Players
 from tests.server import SystemServer
+
+FOLDER = Path(__file__).parent
+MONEY = FOLDER / "test_money.py"
+PLAYERS = pytest.StashKey()
+
+
+def pytest_collection_modifyitems(items):
+    """First the addon's tests, then the money test, so that the browsers of the others have the machine for themselves."""
+    items.sort(key=lambda item: (FOLDER in item.path.parents, item.path != MONEY))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session):
+    """The money test takes longest: it begins at once, on the processors that the tests before it leave idle."""
+    if session.config.option.collectonly or not any(item.path == MONEY for item in session.items):
+        return (yield)
+    with Players() as players:
+        session.config.stash[PLAYERS] = players
+        players.grow(len(os.sched_getaffinity(0)) - 1)
+        return (yield)
+
+
+@pytest.fixture(scope="session")
+def players(request):
+    """Those who play the parts of the money test."""
+    return request.config.stash[PLAYERS]
 
 
 @pytest.fixture(scope="module")

@@ -38,9 +38,15 @@ class SaleMilestone(models.Model):
         return self.order_line_ids.filtered(lambda line: line.is_reduction and not line._is_credited())
 
     def _get_billable_amount(self):
-        """What is reduced and not credited yet stays billed until then."""
+        """What is reduced and not credited yet stays billed until then; an invoice counts from its draft on."""
         waiting = self.order_line_ids.filtered(
-            lambda line: line.is_reduction and "posted" not in line.invoice_lines.mapped("parent_state")
+            lambda line: (
+                line.is_reduction
+                and not any(
+                    bill.parent_state == "posted" or (bill.parent_state == "draft" and bill._is_milestone_bill())
+                    for bill in line.invoice_lines
+                )
+            )
         )
         return super()._get_billable_amount() - sum(waiting.mapped("price_subtotal"))
 

@@ -64,6 +64,19 @@ class SaleRetentionReleaseLine(models.Model):
 class AccountMoveLine(models.Model):
     _inherit = "account.move.line"
 
+    @api.model
+    def _reconcile_plan(self, reconciliation_plan):
+        """A credit note may be set against the retention of another invoice: what it takes cannot stay released."""
+        result = super()._reconcile_plan(reconciliation_plan)
+        retained = self._get_plan_lines(reconciliation_plan).filtered("retention_order_id")
+        # of those who reconcile: that they also see and change releases is not needed
+        retained.sudo().retention_release_line_ids._reduce_to_retained()
+        return result
+
+    def _get_plan_lines(self, plan):
+        """Return the journal items of a plan of Odoo's: a list of journal items, or of such plans."""
+        return plan if isinstance(plan, models.Model) else self.browse().union(*map(self._get_plan_lines, plan))
+
     def _sync_released(self):
         """Let items tell what is released of them, and be due when all of it is."""
         for item in self.sudo():

@@ -360,6 +360,29 @@ class TestChangeRequest(ChangeCommon):
         self.order.milestone_invoice_policy = "post"
         self._bill_all(self.order)
 
+    def test_credit_note_that_a_draft_with_the_reduction_relies_on_stays(self):
+        self.order.milestone_invoice_policy = "draft"
+        self._bill(self.first)
+        invoice = self._invoices(self.first)
+        invoice.action_post()
+        for amount in (500.0, 100.0):
+            credit = self._credit(
+                invoice,
+                edit=lambda refund, amount=amount: refund.invoice_line_ids.filtered("product_id").write(
+                    {"price_unit": amount}
+                ),
+            )
+            if amount == 500.0:
+                self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -100.0})
+        self.first.action_rebill()
+        self.first.action_create_invoices()
+        again = self._invoices(self.first) - invoice
+        self.assertEqual((again.state, again.amount_untaxed), ("draft", 500.0))
+        with self.assertRefused("would be billed beyond the agreed"):
+            credit.button_draft()
+        again.action_post()
+        self._bill_all(self.order)
+
     def test_reduction_before_the_invoice_goes_with_it(self):
         self.order.milestone_invoice_policy = "manual"
         self._submit(self.first)

@@ -201,6 +201,28 @@ class TestRetentionRelease(RetentionCommon):
         self.assertEqual((order.retention_withheld, order.retention_paid), (0.0, 150.0))
         self.assertListIsLedger(order)
 
+    def test_a_credit_that_is_set_against_what_is_released_takes_the_release_back(self):
+        """As above, but all of the next invoice's retention is released already: of that, half is credited."""
+        order = self._create_retained([1000.0, 1000.0, 1000.0])
+        first, second, third = self._bill(order.milestone_ids)
+        self._pay(first)
+        self._pay(first)
+        refund = self._credit(first, edit=self._edit_lines(0.5))
+        release = self._release(order)
+        items = (second | third).line_ids.filtered("retention_order_id")
+        self.assertEqual(items.mapped("retention_released"), [100.0, 50.0])
+        (refund | second).line_ids.filtered("retention_order_id").reconcile()
+        self.assertEqual((release.amount, items.mapped("retention_released")), (100.0, [50.0, 50.0]))
+        self.assertEqual(order.retention_withheld, 50.0, "of the third, which nobody was asked for")
+        self.assertListIsLedger(order)
+        self._release(order)
+        for invoice in (second, third):
+            self._pay(invoice)
+            self._pay(invoice)
+            self.assertEqual(invoice.payment_state, "paid")
+        self.assertEqual(order.retention_withheld, 0.0)
+        self.assertListIsLedger(order)
+
     def test_a_closed_period_does_not_keep_it_from_being_released(self):
         order = self._create_retained([1000.0], milestone_invoice_policy="draft")
         invoice = self._bill(order.milestone_ids)

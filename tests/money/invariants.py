@@ -123,8 +123,11 @@ def reductions(milestone):
 
 
 def waiting_reductions(milestone):
-    """What was reduced and is not on a posted document yet (negative)."""
-    waiting = reductions(milestone).filtered(lambda line: "posted" not in line.invoice_lines.mapped("parent_state"))
+    """What was reduced and is on no posted document and no draft invoice yet (negative)."""
+    counted = {("posted", "out_invoice"), ("posted", "out_refund"), ("draft", "out_invoice")}
+    waiting = reductions(milestone).filtered(
+        lambda line: not any((bill.parent_state, bill.move_type) in counted for bill in line.invoice_lines)
+    )
     return sum(waiting.mapped("price_subtotal"))
 
 
@@ -301,11 +304,14 @@ def advance_lines(order):
 
 
 def check_advance(machine):
-    """Never more is recovered than was asked for, drafts of recoveries included."""
+    """Never more is recovered than was asked for, drafts of recoveries included; a credit note counts once posted."""
     order = machine.order
     lines = advance_lines(order)
     live = lines.filtered(
-        lambda line: line.parent_state == "posted" or (line.parent_state == "draft" and line.advance_milestone_id)
+        lambda line: (
+            line.parent_state == "posted"
+            or (line.parent_state == "draft" and line.move_type == "out_invoice" and line.advance_milestone_id)
+        )
     )
     left = -sum(live.mapped("amount_currency"))
     assert units(order.currency_id, left) >= 0, f"{-left} more of the advance is recovered than was asked for"

@@ -254,8 +254,12 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         line = self.pick(lines, index)
         before = {item: item.amount_currency for item in lines}
         line.price_unit = line.price_unit * factor
+        if all(item.amount_currency == before[item] for item in lines):
+            # agreed are untaxed amounts; a price with taxes that moves nothing but its tax is its editor's own
+            raise UserError("Rounded, it is what it was.")
         # with taxes included and rounded globally, a lower price can move a unit to another line
-        self.memory.raised.update(item for item in lines if abs(item.amount_currency) > abs(before[item]))
+        sign = draft.direction_sign  # what reduces an invoice counts when it reduces it by less
+        self.memory.raised.update(item for item in lines if sign * item.amount_currency > sign * before[item])
 
     def agreed_lines(self, document):
         """The lines of milestones and advances; a free line may be billed at any price, as on any order."""
@@ -454,10 +458,13 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         is_advance = all(line.sale_line_ids.is_downpayment and line.quantity > 0 for line in lines)
         return is_advance and not any(line.quantity < 0 for line in others)
 
-    def settle(self):
-        """Release what is retained, set credit notes and payments against invoices, and have the rest paid."""
+    def release_all(self):
         if self.order.retention_withheld > 0:
             self.order._release_retention(announce=False)
+
+    def settle(self):
+        """Release what is retained, set credit notes and payments against invoices, and have the rest paid."""
+        self.release_all()
         terms = self.moves("posted").line_ids.filtered(
             lambda line: line.display_type == "payment_term" and not line.reconciled
         )
@@ -472,6 +479,7 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         )
         for lines in (terms | payments).grouped("account_id").values():
             lines.reconcile()
+        self.release_all()  # a credit note may be set against what was released, instead of what it credits
         for document in self.moves("posted"):  # a credit note of what was paid is paid back
             for _account in range(2):  # one payment goes to one account
                 if not document.currency_id.is_zero(document.amount_residual):
