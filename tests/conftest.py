@@ -14,7 +14,7 @@ PLAYERS = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(items):
-    """First the addon's tests, then the money test, so that the browsers of the others have the machine for themselves."""
+    """The money test comes after the addon's, so that it is over when browsers want the machine for themselves."""
     items.sort(key=lambda item: (FOLDER in item.path.parents, item.path != MONEY))
 
 

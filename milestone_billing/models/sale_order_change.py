@@ -103,7 +103,7 @@ class SaleOrder(models.Model):
         )
 
     def _get_order_lines_to_report(self):
-        """A milestone that a change cancelled comes to nothing: the contract's history tells of it, and not the price."""
+        """What a change cancelled comes to nothing: the contract's history tells of it, and the price does not."""
         return (
             super()
             ._get_order_lines_to_report()
