@@ -1,104 +1,113 @@
-"""Processes that play lives of contracts, each in a database of its own."""
+"""Processes that play lives of contracts: each takes part after part, in a database of its own.
 
+They are niced, so that they may begin while other tests run, on the processors that are idle. Odoo ends the
+children of a test run after every class, so they are none: each has a session of its own and leaves files behind,
+``money-<part>.log``, ``money-<part>.code`` when the part is over, and ``money-<process>.pid`` while the process lives.
+"""
+
+import contextlib
+import os
+import signal
 import subprocess
-import threading
-from collections import deque
-from dataclasses import dataclass
+import sys
+import time
 from pathlib import Path
 
 from dev import settings
+from dev.files import lock
 from dev.installation import CONFIGURATION, environment, existing
 from tests.server import template
 
 FOLDER = Path(__file__).parent
 # The same on every machine, as every part has lives and bugs of its own; shared out to the processes as they are free.
-PARTS = 8
+PARTS = range(1, 9)
 
 
-@dataclass
-class Part:
-    """A share of the lives and of the seeded bugs."""
-
-    number: int
-    process: subprocess.Popen | None = None
-    report: str = ""
-
-    @property
-    def database(self) -> str:
-        return f"{settings.DATABASE_PREFIX}_system_money_{self.number}"
-
-    @property
-    def log(self) -> Path:
-        return settings.LOGS / f"money-{self.number}.log"
-
-    @property
-    def passed(self) -> bool:
-        return bool(self.process) and self.process.returncode == 0
+def path(name: int | str, kind: str) -> Path:
+    return settings.LOGS / f"money-{name}.{kind}"
 
 
 class Players:
-    """They take part after part until all are played: a context manager, leaving ends them.
-
-    They are niced, so that they may begin while other tests run, on the processors that are idle.
-    """
+    """Those who play: a context manager, leaving ends them."""
 
     def __init__(self):
-        self.installation = existing()
-        self.parts = [Part(number) for number in range(1, PARTS + 1)]
-        self.waiting = deque(self.parts)
-        self.threads = []
-        self.lock = threading.Lock()  # of the databases, and of what begins and ends
-        self.over = False
+        self.count = 0
 
     def __enter__(self):
+        for old in settings.LOGS.glob("money-*"):
+            old.unlink()
         return self
 
     def __exit__(self, *_exception):
-        with self.lock:
-            self.over = True
-            for part in self.parts:
-                if part.process:
-                    part.process.kill()
-        for thread in self.threads:
-            thread.join()
+        for file in settings.LOGS.glob("money-*.pid"):
+            with contextlib.suppress(OSError, ValueError):  # it has just ended
+                os.killpg(int(file.read_text()), signal.SIGKILL)
 
     def grow(self, count: int) -> None:
         """Let there be so many of them."""
-        while len(self.threads) < count:
-            self.threads.append(threading.Thread(target=self.play_parts, daemon=True))
-            self.threads[-1].start()
-
-    def finish(self, seconds: int) -> list[Part]:
-        """Wait until all is played, or so long for each of them; return every part with its report."""
-        for thread in self.threads:
-            thread.join(seconds)
-        return self.parts
-
-    def play_parts(self) -> None:
-        while part := self.begin_next():
-            part.process.wait()
-            part.report = part.log.read_text(errors="replace")
-            with self.lock:
-                self.installation.databases.drop(part.database)
-
-    def begin_next(self) -> Part | None:
-        with self.lock:
-            if self.over or not self.waiting:
-                return None
-            part = self.waiting.popleft()
-            self.installation.databases.copy(template(self.installation), part.database)
-            with part.log.open("wb") as output:
-                part.process = subprocess.Popen(
-                    self.command(part),
+        for number in range(self.count, count):
+            command = ["setsid", "--fork", "nice", sys.executable, "-m", "tests.money.players", str(number)]
+            with path(f"player-{number}", "log").open("wb") as output:
+                subprocess.run(
+                    command,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     cwd=settings.ROOT,
-                    env=environment(MONEY_PART=f"{part.number}/{PARTS}"),
+                    env=environment(),
+                    check=True,
                 )
-            return part
+        self.count = max(self.count, count)
 
-    def command(self, part: Part) -> list[str]:
-        options = ["--quiet", "--capture=no", "-p", "no:cacheprovider"]
-        options += [f"--odoo-config={CONFIGURATION}", f"--odoo-database={part.database}"]
-        return ["nice", str(self.installation.python), "-m", "pytest", str(FOLDER / "play.py"), *options]
+    def finish(self, seconds: int) -> dict[int, str]:
+        """Wait until all is played, but no longer than that; return what those parts report that have not passed."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not all(path(part, "code").exists() for part in PARTS):
+            time.sleep(1)
+        return {part: read(part, "log") or "not played" for part in PARTS if read(part, "code") != "0"}
+
+
+def read(name: int | str, kind: str) -> str:
+    file = path(name, kind)
+    return file.read_text(errors="replace").strip() if file.exists() else ""
+
+
+def play_parts(player: str) -> None:
+    """Play what no other process has begun; called in a process of its own."""
+    path(player, "pid").write_text(str(os.getpid()))
+    for part in PARTS:
+        try:
+            log = path(part, "log").open("xb")
+        except FileExistsError:
+            continue
+        code = "failed"
+        try:
+            with log:
+                code = play(part, log)
+        finally:
+            path(part, "code").write_text(str(code))
+    path(player, "pid").unlink()
+
+
+def play(part: int, log) -> int:
+    installation, database = existing(), f"{settings.DATABASE_PREFIX}_system_money_{part}"
+    with lock("players"):  # one at a time makes or drops a database
+        installation.databases.copy(template(installation), database)
+    try:
+        return subprocess.run(
+            [
+                *[str(installation.python), "-m", "pytest", str(FOLDER / "play.py"), "--quiet", "--capture=no"],
+                *["-p", "no:cacheprovider", f"--odoo-config={CONFIGURATION}", f"--odoo-database={database}"],
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment(MONEY_PART=f"{part}/{len(PARTS)}"),
+        ).returncode
+    finally:
+        with lock("players"):
+            installation.databases.drop(database)
+
+
+if __name__ == "__main__":
+    play_parts(f"player-{sys.argv[1]}")
