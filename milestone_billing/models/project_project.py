@@ -33,6 +33,8 @@ class ProjectProject(models.Model):
                     milestones=", ".join(kept.mapped("display_name")),
                 )
             )
+        # left to the database, which of two cascades comes first is chance, and one order of them is refused
+        milestones._write_protected({"project_milestone_id": False})
 
     def action_view_billing_milestones(self):
         """Open the billing milestones of this project."""
