@@ -104,11 +104,9 @@ class SaleOrder(models.Model):
 
     def _get_order_lines_to_report(self):
         """What a change cancelled comes to nothing: the contract's history tells of it, and the price does not."""
-        return (
-            super()
-            ._get_order_lines_to_report()
-            .filtered(lambda line: line.billing_milestone_id.sudo().state != "cancelled")
-        )
+        lines = super()._get_order_lines_to_report()
+        # of somebody who reads the order: not all of them read its milestones
+        return lines.filtered(lambda line: line.billing_milestone_id.sudo().state != "cancelled")
 
     def _is_contract_readable(self):
         """Whether the user, superuser or not, reads the contract: the order, or like project people its milestones."""

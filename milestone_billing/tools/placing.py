@@ -10,6 +10,7 @@ def place_last(model, vals_list, parent="order_id"):
     parents = {values.get(parent, default) for values in vals_list if "sequence" not in values}
     if not parents:
         return vals_list
+    # only where the others stand: who may create one need not see them all, and creating it checks the rights
     groups = model.sudo()._read_group([(parent, "in", list(parents))], [parent], ["sequence:max"])
     last = {record.id: sequence for record, sequence in groups}
     return [
