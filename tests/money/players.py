@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from dev import settings
-from dev.files import lock
+from dev.files import lock, write
 from dev.installation import CONFIGURATION, environment, existing
 from tests.server import template
 
@@ -74,7 +74,7 @@ def read(name: int | str, kind: str) -> str:
 
 def play_parts(player: str) -> None:
     """Play what no other process has begun; called in a process of its own."""
-    path(player, "pid").write_text(str(os.getpid()))
+    write(path(player, "pid"), str(os.getpid()))
     for part in PARTS:
         try:
             log = path(part, "log").open("xb")
@@ -85,7 +85,7 @@ def play_parts(player: str) -> None:
             with log:
                 code = play(part, log)
         finally:
-            path(part, "code").write_text(str(code))
+            write(path(part, "code"), str(code))  # whole: somebody waits for it
     path(player, "pid").unlink()
 
 
