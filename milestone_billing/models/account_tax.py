@@ -17,11 +17,14 @@ class AccountTax(models.Model):
         it loses all but the last of several taxes included in the price.
         """
         values = super()._import_base_line_extra_tax_data(base_line, extra_tax_data)
+        if "manual_tax_amounts" not in values or not (extra_tax_data.get(SPLIT) or extra_tax_data.get(AGREED)):
+            return values
+        if not self._is_worth_the_same(base_line, extra_tax_data):
+            return {name: value for name, value in values.items() if name == "computation_key"}
         rate = base_line["rate"]
         if (
             not rate
             or "manual_total_excluded_currency" not in values
-            or not (extra_tax_data.get(SPLIT) or extra_tax_data.get(AGREED))
             or ("manual_total_excluded" in values and rate == extra_tax_data.get("rate"))
         ):
             return values
@@ -34,3 +37,15 @@ class AccountTax(models.Model):
                 if f"{name}_currency" in amounts:
                     amounts[name] = currency.round(amounts[f"{name}_currency"] / rate)
         return values
+
+    @api.model
+    def _is_worth_the_same(self, base_line, extra_tax_data):
+        """Whether a line is worth what it was when its amounts were fixed.
+
+        Odoo compares quantity, price and discount with the decimals of the currency: to it, half a yen line is a line.
+        """
+
+        def get_gross(line):
+            return line["quantity"] * line["price_unit"] * (1 - line["discount"] / 100)
+
+        return base_line["currency_id"].is_zero(get_gross(base_line) - get_gross(extra_tax_data))

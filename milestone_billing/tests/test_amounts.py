@@ -144,6 +144,21 @@ class TestAmounts(MilestoneCommon):
             revenue = invoice.line_ids.filtered(lambda line: line.display_type == "product")
             self.assertMoney(self.company.currency_id, -revenue.balance, invoice.amount_untaxed / 0.75)
 
+    def test_what_is_credited_of_a_line_is_its_quantity_price_and_discount(self):
+        """In a currency without decimals too, half a line is half, and a discount below half a percent is one."""
+        for values, left in (({"quantity": 0.5}, 500.0), ({"price_unit": 999.4}, 1.0), ({"discount": 0.4}, 4.0)):
+            with self.subTest(**values):
+                order = self._create_contract([1000.0], currency=self.jpy)
+                invoice = self._bill(order.milestone_ids)
+                if invoice.state == "draft":
+                    invoice.action_post()
+
+                def edit(refund, values=values):
+                    refund.invoice_line_ids.filtered("product_id").write(values)
+
+                self._credit(invoice, edit=edit)
+                self.assertMoney(self.jpy, order.milestone_ids.amount_invoiced, left)
+
     def test_untaxed_fractions_of_a_cent_are_shared_too(self):
         """2 × 0.335 without tax is 0.67 for the order; by itself each would be billed 0.34."""
         self.company.tax_calculation_rounding_method = "round_globally"
