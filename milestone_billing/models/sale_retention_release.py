@@ -103,6 +103,13 @@ class SaleRetentionRelease(models.Model):
             release.activity_unlink(["mail.mail_activity_data_todo"])
         return True
 
+    def _end_without_amount(self):
+        """A release that credit notes took back as a whole asks for nothing any more."""
+        for release in self.filtered(lambda release: release.state == "released"):
+            if release.currency_id.is_zero(release.amount):
+                release.state = "cancelled"
+                release.activity_unlink(["mail.mail_activity_data_todo"])
+
     def action_announce(self):
         """Tell the client (again) what is released and when it is due.
 

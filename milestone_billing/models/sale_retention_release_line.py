@@ -59,6 +59,7 @@ class SaleRetentionReleaseLine(models.Model):
                     )
                 )
             item._sync_released()
+            lines.release_id._end_without_amount()
 
 
 class AccountMoveLine(models.Model):
@@ -72,6 +73,12 @@ class AccountMoveLine(models.Model):
         # of those who reconcile: that they also see and change releases is not needed
         retained.sudo().retention_release_line_ids._reduce_to_retained()
         return result
+
+    def unlink(self):
+        """Nothing of a draft is released any more: what was, and was taken back, goes with it."""
+        drafts = self.filtered(lambda item: item.parent_state == "draft" and not item.retention_released)
+        drafts.sudo().retention_release_line_ids.unlink()
+        return super().unlink()
 
     def _get_plan_lines(self, plan):
         """Return the journal items of a plan of Odoo's: a list of journal items, or of such plans."""

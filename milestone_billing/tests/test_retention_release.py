@@ -168,6 +168,18 @@ class TestRetentionRelease(RetentionCommon):
         release.with_user(self.users["accountant"]).action_cancel()
         invoice.button_draft()
         self.assertEqual(invoice.state, "draft")
+        invoice.with_context(force_delete=True).unlink()
+        self.assertEqual((release.state, release.line_ids.ids), ("cancelled", []))
+
+    def test_a_release_that_was_taken_back_leaves_the_invoice_free(self):
+        order = self._create_retained([1000.0])
+        invoice = self._bill(order.milestone_ids)
+        release = self._release(order)
+        refund = self._credit(invoice)
+        self.assertEqual((release.state, release.amount, order.retention_released), ("cancelled", 0.0, 0.0))
+        (refund | invoice).button_draft()
+        (refund | invoice).with_context(force_delete=True).unlink()
+        self.assertListIsLedger(order)
 
     def test_credit_after_release_takes_the_release_back(self):
         order = self._create_retained([1000.0, 500.0])
