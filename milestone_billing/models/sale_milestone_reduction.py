@@ -138,8 +138,9 @@ class SaleOrderLine(models.Model):
         self.ensure_one()
         milestone = self.billing_milestone_id
         if milestone.billing_round > 1:
-            billed = milestone._get_posted_invoice_lines()._get_billed_amount()
-            if self.currency_id.compare_amounts(billed, milestone.amount_untaxed) >= 0:
+            lines = milestone._get_live_invoice_lines()
+            billed = lines.filtered(lambda line: line.parent_state == "posted")._get_billed_amount()
+            if lines and self.currency_id.compare_amounts(billed, milestone.amount_untaxed) >= 0:
                 return 0.0
         elif self.is_reduction and self._is_credited():
             return 0.0
@@ -190,7 +191,9 @@ class SaleOrderLine(models.Model):
         milestone = self.billing_milestone_id
         if not milestone or milestone.state == "cancelled":
             return bool(milestone)
-        if self.invoice_status != "no" or not milestone._get_open_reductions() or not self.invoice_lines:
+        if self.invoice_status != "no" or not milestone._get_open_reductions():
+            return False
+        if not (self.invoice_lines or self.is_reduction):
             return False
         billed = milestone._get_posted_invoice_lines()._get_billed_amount()
         return self.currency_id.compare_amounts(billed, milestone.amount_untaxed) == 0

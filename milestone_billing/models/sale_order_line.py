@@ -210,13 +210,28 @@ class SaleOrderLine(models.Model):
             return True
         return milestone.approved_on.date() <= fields.Date.to_date(accrual_date)
 
-    @api.depends("billing_milestone_id.state", "qty_to_invoice")
+    @api.depends(
+        "billing_milestone_id.state", "qty_to_invoice", "invoice_lines.parent_state", "invoice_lines.amount_currency"
+    )
     def _compute_invoice_status(self):
+        """Odoo offers more than was ordered, and counts quantities only, none of them below nothing."""
         super()._compute_invoice_status()
         for line in self:
-            milestone = line.billing_milestone_id
-            if milestone and line.invoice_status == "upselling":
-                line.invoice_status = "invoiced" if line.qty_invoiced >= line.product_uom_qty else "no"
+            if line.state != "sale" or line.display_type or not line.billing_milestone_id:
+                continue
+            if line.invoice_status in ("no", "upselling") or (
+                line.invoice_status == "invoiced" and line.product_uom_qty < 0
+            ):
+                line.invoice_status = "invoiced" if line._is_invoiced() else "no"
+
+    def _is_invoiced(self):
+        """Whether documents bill the whole quantity, or the whole amount in whatever quantity."""
+        self.ensure_one()
+        direction = -1 if self.product_uom_qty < 0 else 1
+        if self.product_uom_id.compare(direction * self.qty_invoiced, direction * self.product_uom_qty) >= 0:
+            return True
+        unbilled = self.currency_id.round(direction * self._get_unbilled_subtotal())
+        return unbilled <= 0 and not self.currency_id.is_zero(self.price_subtotal)
 
     @api.depends("invoice_lines.amount_currency")
     def _compute_untaxed_amount_invoiced(self):

@@ -394,6 +394,48 @@ class TestChangeRequest(ChangeCommon):
         self.assertEqual(invoice.amount_untaxed, 900.0)
         self.assertContract(self.order)
 
+    def test_order_is_invoiced_when_a_reduction_was_invoiced_in_parts(self):
+        self.order.milestone_invoice_policy = "manual"
+        self._submit(self.first)
+        self._approve(self.first)
+        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -100.0})
+        reduction = self.first.order_line_ids.filtered("is_reduction")
+        self.assertEqual(reduction.invoice_status, "to invoice")
+        self.first.action_create_invoices()
+        invoice = self._invoices(self.first)
+        invoice.invoice_line_ids.filtered(lambda line: line.sale_line_ids == reduction).price_unit = 300.0
+        invoice.action_post()
+        self.assertEqual(invoice.amount_untaxed, 700.0)
+        self.first.action_rebill()
+        self.first.action_create_invoices()
+        rest = self._invoices(self.first) - invoice
+        self.assertEqual(rest.amount_untaxed, 200.0)
+        rest.action_post()
+        self.assertEqual(self.first.order_line_ids.mapped("invoice_status"), ["invoiced", "invoiced"])
+        self.order.milestone_invoice_policy = "post"
+        self._bill_all(self.order)
+
+    def test_what_is_reduced_to_nothing_is_invoiced_at_nothing_in_any_round(self):
+        self._bill(self.first)
+        invoice = self._invoices(self.first)
+        refund = self._credit(invoice)
+        self.first.action_rebill()
+        (refund | invoice).button_draft()
+        (refund | invoice).with_context(force_delete=True).unlink()
+        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -1000.0})
+        self.assertEqual(self.first.billing_state, "to_invoice")
+        self.first.action_create_invoices()
+        self.assertEqual(self._invoices(self.first).amount_total, 0.0)
+        self._bill_all(self.order)
+
+    def test_reduction_on_hold_is_not_invoiced(self):
+        self.order.milestone_invoice_policy = "manual"
+        self._submit(self.first)
+        self._approve(self.first)
+        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -100.0})
+        self.first.action_hold("Dispute")
+        self.assertEqual(self.first.order_line_ids.mapped("invoice_status"), ["no", "no"])
+
     def test_credit_note_of_a_reduction_gives_retention_back(self):
         if not self.company.milestone_retention_account_id:
             self.company._create_retention_account()
