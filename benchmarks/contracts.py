@@ -8,21 +8,14 @@ def make_partner(env, number):
     return env["res.partner"].create({"name": f"Client {number}", "email": f"client{number}@example.com"})
 
 
-def make_native_orders(env, count, headed=False):
-    """Return confirmed orders of one service line each, invoiceable at once.
-
-    :param bool headed: put a section above the line, as milestones have one
-    """
+def make_native_orders(env, count):
+    """Return confirmed orders of one service line each, invoiceable at once."""
     product = env.company._get_milestone_product()
-    heading = [Command.create({"display_type": "line_section", "name": "Work"})] if headed else []
     orders = env["sale.order"].create(
         [
             {
                 "partner_id": partner.id,
-                "order_line": [
-                    *heading,
-                    Command.create({"product_id": product.id, "price_unit": 1000.0 + number}),
-                ],
+                "order_line": [Command.create({"product_id": product.id, "price_unit": 1000.0 + number})],
             }
             for number, partner in enumerate(make_partner(env, number) for number in range(count))
         ]

@@ -25,6 +25,8 @@ class SaleOrder(models.Model):
             invoice_vals_list = [
                 vals for order_vals in invoice_vals_list for vals in self._split_by_milestone(order_vals)
             ]
+        for invoice_vals in invoice_vals_list:
+            self._merge_heading_of_single_line(invoice_vals)
         self._deduct_advances(invoice_vals_list)
         moves = super()._create_account_invoices(invoice_vals_list, final)
         moves.line_ids.billing_milestone_id._leave_invoice_queue()
@@ -39,6 +41,24 @@ class SaleOrder(models.Model):
         return [
             {**invoice_vals, "invoice_line_ids": commands} for _milestone, commands in commands_by_milestone.items()
         ]
+
+    def _merge_heading_of_single_line(self, invoice_vals):
+        """A single line needs no heading: it bears the name of its milestone itself.
+
+        So its journal item and its line of an electronic invoice bear it too: neither has headings.
+        """
+        commands = invoice_vals["invoice_line_ids"]
+        if len(commands) != 2:
+            return
+        heading, line = (command[2] for command in commands)
+        if (heading.get("display_type"), line.get("display_type")) != ("line_section", "product"):
+            return
+        milestones = [self._get_invoiced_order_line(vals).billing_milestone_id for vals in (heading, line)]
+        if not milestones[1] or milestones[0] != milestones[1]:
+            return
+        if not any(row.startswith(heading["name"]) for row in line["name"].splitlines()):
+            line["name"] = f"{heading['name']}\n{line['name']}"
+        invoice_vals["invoice_line_ids"] = commands[1:]
 
     def _get_invoiced_order_line(self, line_vals):
         """Return the order line that the values of an invoice line are linked to (may be empty)."""

@@ -131,7 +131,7 @@ class TestInvoiceQueue(MilestoneCommon):
                 self.assertEqual(len(orders.invoice_ids), count)
                 self.assertEqual(set(orders.milestone_ids.mapped("billing_state")), {"invoiced"})
 
-    def test_one_invoice_per_milestone_has_the_section_and_lines_of_its_milestone(self):
+    def test_one_invoice_per_milestone_has_the_lines_of_its_milestone(self):
         order = self._create_contract([10.0, 20.0, 30.0])
         self._approve(order.milestone_ids)
         self._run_queue()
@@ -139,8 +139,30 @@ class TestInvoiceQueue(MilestoneCommon):
             invoice = self._invoices(milestone)
             self.assertEqual(invoice.billing_milestone_ids, milestone)
             self.assertEqual(invoice.amount_untaxed, milestone.amount_untaxed)
-            self.assertEqual(invoice.invoice_line_ids.mapped("display_type"), ["line_section", "product"])
+            self.assertEqual(invoice.invoice_line_ids.sale_line_ids.billing_milestone_id, milestone)
             self.assertEqual(invoice.invoice_origin, order.name)
+
+    def test_the_only_line_of_an_invoice_bears_the_name_of_its_milestone(self):
+        line = {"product_id": self.product.id, "price_unit": 10.0}
+        order = self._create_gated_order([[{**line, "name": "Design\nof the site"}], [{**line, "name": "Milestone 2"}]])
+        self._approve(order.milestone_ids)
+        self._run_queue()
+        first, second = (self._invoices(milestone).invoice_line_ids for milestone in order.milestone_ids)
+        product = self.product.display_name
+        self.assertEqual(first.mapped("name"), [f"Milestone 1\n{product}\nDesign\nof the site"])
+        self.assertEqual(second.mapped("name"), [f"{product}\nMilestone 2"], "it is named already")
+
+    def test_several_lines_stand_under_the_name_of_their_milestone(self):
+        line = {"product_id": self.product.id, "price_unit": 10.0}
+        order = self._create_gated_order([[line, line], [line]], free=[line])
+        self._approve(order.milestone_ids[0])
+        self._run_queue()
+        invoice = self._invoices(order.milestone_ids[0])
+        self.assertEqual(invoice.invoice_line_ids.mapped("display_type"), ["line_section", "product", "product"])
+        self.assertEqual(invoice.invoice_line_ids[0].name, "Milestone 1")
+        self._approve(order.milestone_ids[1])
+        together = order._create_invoices()
+        self.assertEqual(together.invoice_line_ids.mapped("display_type"), ["product", "line_section", "product"])
 
     def test_one_invoice_per_customer_takes_the_milestones_of_several_orders(self):
         self.company.milestone_invoice_grouping = "customer"
