@@ -6,6 +6,7 @@ lines bill less what its credit notes take back.
 """
 
 import hashlib
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
@@ -50,7 +51,8 @@ class Memory:
     evidence: dict = field(default_factory=dict)
     states: dict = field(default_factory=dict)
     rounds: dict = field(default_factory=dict)
-    raised: set = field(default_factory=set)  # draft lines that somebody edited upwards: refused when posted
+    edited: set = field(default_factory=set)  # draft lines to which somebody gave another price
+    raised: set = field(default_factory=set)  # and raised their invoice by it: refused when posted
     original: float = field(init=False)  # untaxed sum of the milestones as they were signed
     changes: list = field(default_factory=list)  # by how much each change order changed it
     reduced: dict = field(default_factory=lambda: defaultdict(float))  # acceptance: what was taken from it since
@@ -73,7 +75,13 @@ def units(currency, amount):
     return round(amount / currency.rounding)
 
 
+# While the checks run, which change nothing: the lines of each milestone.
+known_lines = {}
+
+
 def product_lines(milestone):
+    if milestone in known_lines:
+        return known_lines[milestone]
     return milestone.env["account.move.line"].search(
         [("sale_line_ids.billing_milestone_id", "=", milestone.id), ("display_type", "=", "product")]
     )
@@ -146,8 +154,12 @@ def fingerprint(machine):
 
 
 def check_all(machine):
-    for check in CHECKS:
-        check(machine)
+    known_lines.update({milestone: product_lines(milestone) for milestone in machine.milestones})
+    try:
+        for check in CHECKS:
+            check(machine)
+    finally:
+        known_lines.clear()
 
 
 def check_conservation(machine):
@@ -186,7 +198,7 @@ def check_exactly_once(machine):
             continue
         drafts = bills(line.invoice_lines).filtered(lambda bill: bill.parent_state == "draft")
         billed = -sum((bills(line.invoice_lines) | credits_of(line.invoice_lines)).mapped("amount_currency"))
-        if drafts and not raised_drafts(machine, drafts):
+        if drafts and not machine.memory.edited.intersection(drafts):
             assert abs(units(line.currency_id, billed)) <= abs(units(line.currency_id, line.price_subtotal)) + 1, (
                 f"{line.name} would be billed {billed} of {line.price_subtotal}"
             )
@@ -488,16 +500,49 @@ def check_completion(machine):
     }
     for line in moves.line_ids.filtered("tax_line_id"):
         billed[line.tax_line_id] = billed.get(line.tax_line_id, 0.0) - line.amount_currency
+    off = count_roundings_of_free_lines(machine)
+    taxes_off = off + count_roundings_by_hand(machine)
     for name, agreed in machine.memory.amounts.items():
         label = name if isinstance(name, str) else name.name
-        equal(currency, billed.get(name, 0.0), agreed, f"{label} at the end")
+        difference = units(currency, billed.get(name, 0.0)) - units(currency, agreed)
+        assert abs(difference) <= (off if name == "amount_untaxed" else taxes_off), (
+            f"{label} at the end: {billed.get(name, 0.0)} is not {agreed}"
+        )
     open_lines = {
         line.name: (line.invoice_status, line.price_subtotal, line.untaxed_amount_invoiced)
         for line in order.order_line
         if not line.display_type and line.invoice_status != "invoiced"
     }
     assert order.invoice_status == "invoiced", f"the order ends {order.invoice_status}: {open_lines}"
-    equal(currency, order.amount_to_invoice, 0.0, "nothing is left to invoice")
+    left = units(currency, order.amount_to_invoice)
+    assert abs(left) <= off, f"{order.amount_to_invoice} is left to invoice"
+
+
+def count_roundings_of_free_lines(machine):
+    """Return by how many units Odoo's own billing of the lines beside the plan may differ from what was quoted.
+
+    What was credited twice is billed again twice, on one line: that is rounded once. Milestones have no such slack.
+    """
+    free = machine.order.order_line.filtered(lambda line: not (line.billing_milestone_id or line.is_downpayment))
+    return sum(
+        math.ceil(abs(bill.quantity / line.product_uom_qty)) * (1 + len(line.tax_ids))
+        for line in free
+        for bill in line.invoice_lines
+        if bill.parent_state == "posted" and bill.quantity != line.product_uom_qty
+    )
+
+
+def count_roundings_by_hand(machine):
+    """Return by how many units taxes may differ where credit notes by hand took in parts what changes reduced.
+
+    Each rounds its taxes, and nothing is billed afterwards that makes up for it.
+    """
+    return sum(
+        1 + len(line.tax_ids)
+        for milestone in machine.milestones
+        if any(not line.invoice_lines for line in reductions(milestone))
+        for line in credits_of(product_lines(milestone))
+    )
 
 
 CHECKS = (
