@@ -53,11 +53,16 @@ class SaleOrder(models.Model):
         heading, line = (command[2] for command in commands)
         if (heading.get("display_type"), line.get("display_type")) != ("line_section", "product"):
             return
-        milestones = [self._get_invoiced_order_line(vals).billing_milestone_id for vals in (heading, line)]
-        if not milestones[1] or milestones[0] != milestones[1]:
+        source = self._get_invoiced_order_line(line)
+        milestone = source.billing_milestone_id
+        if not milestone or milestone != self._get_invoiced_order_line(heading).billing_milestone_id:
             return
-        if not any(row.startswith(heading["name"]) for row in line["name"].splitlines()):
-            line["name"] = f"{heading['name']}\n{line['name']}"
+        rows = line["name"].splitlines()
+        if not any(row.startswith(heading["name"]) for row in rows):
+            # below the name of the product, which Odoo's forms show apart from the rest
+            product = source.product_id.with_context(lang=source.order_id.partner_invoice_id.lang).display_name
+            rows.insert(1 if rows[:1] == [product] else 0, heading["name"])
+            line["name"] = "\n".join(rows)
         invoice_vals["invoice_line_ids"] = commands[1:]
 
     def _get_invoiced_order_line(self, line_vals):

@@ -149,7 +149,7 @@ class TestInvoiceQueue(MilestoneCommon):
         self._run_queue()
         first, second = (self._invoices(milestone).invoice_line_ids for milestone in order.milestone_ids)
         product = self.product.display_name
-        self.assertEqual(first.mapped("name"), [f"Milestone 1\n{product}\nDesign\nof the site"])
+        self.assertEqual(first.mapped("name"), [f"{product}\nMilestone 1\nDesign\nof the site"])
         self.assertEqual(second.mapped("name"), [f"{product}\nMilestone 2"], "it is named already")
 
     def test_several_lines_stand_under_the_name_of_their_milestone(self):

@@ -262,7 +262,12 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         # with taxes included and rounded globally, a lower price can move a unit to another line
         sign = draft.direction_sign  # what reduces an invoice counts when it reduces it by less
         self.memory.edited.update(lines)
-        self.memory.raised.update(item for item in lines if sign * item.amount_currency > sign * before[item])
+        self.memory.raised.update(
+            item
+            for item in lines
+            if sign * item.amount_currency > sign * before[item]
+            or (item.sale_line_ids.is_milestone_advance and abs(item.amount_currency) > abs(before[item]))
+        )
 
     def agreed_lines(self, document):
         """The lines of milestones and advances; a free line may be billed at any price, as on any order."""
@@ -460,6 +465,7 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
                 (refunds and move.move_type == "out_refund")
                 or self.is_unneeded_advance(move)
                 or invariants.raised_drafts(self, move.line_ids)
+                or move.amount_total < 0  # edited to less than it recovers of an advance
             )
         )
         unneeded.with_context(force_delete=True).unlink()
