@@ -84,30 +84,33 @@ class SaleOrderLine(models.Model):
         """
         for line in self.filtered(lambda line: line.currency_id != line.company_id.currency_id):
             posted = line.invoice_lines.filtered(lambda invoice_line: invoice_line.parent_state == "posted")
-            account = posted.account_id[:1]
-            difference = line._get_exchange_difference(posted)
-            if account and not line.company_id.currency_id.is_zero(difference):
-                move = self.env["account.move"].sudo().create(line._prepare_exchange_values(posted, difference))
-                move._post()
+            earlier = line._get_exchange_items()
+            difference = line._get_exchange_difference(posted, earlier)
+            if not line.company_id.currency_id.is_zero(difference):
+                values = line._prepare_exchange_values(posted | earlier, difference)
+                self.env["account.move"].sudo().create(values)._post()
 
-    def _get_exchange_difference(self, posted):
-        """Return how much more the advance account holds, in the company's currency, than the rest of the advance."""
+    def _get_exchange_items(self):
+        """Return the posted exchange differences of the advance, on its account."""
+        items = self.env["account.move.line"].sudo()
+        return items.search([("exchange_advance_line_id", "in", self.ids), ("parent_state", "=", "posted")])
+
+    def _get_exchange_difference(self, posted, earlier):
+        """Return how much more the advance account holds, in the company's currency, than the rest of the advance.
+
+        :param posted: the journal items of invoices and credit notes of the advance
+        :param earlier: the exchange differences that are booked already
+        """
         self.ensure_one()
-        booked = sum(posted.mapped("balance")) + sum(
-            self.env["account.move.line"]
-            .sudo()
-            .search([("exchange_advance_line_id", "=", self.id), ("parent_state", "=", "posted")])
-            .mapped("balance")
-        )
         asked = posted.filtered(lambda line: not line.advance_milestone_id and line.move_type == "out_invoice")
         amount_currency = sum(asked.mapped("amount_currency"))
         left = sum(posted.mapped("amount_currency"))
         should = sum(asked.mapped("balance")) * left / amount_currency if amount_currency else 0.0
-        return self.company_id.currency_id.round(booked - should)
+        return self.company_id.currency_id.round(sum((posted | earlier).mapped("balance")) - should)
 
-    def _prepare_exchange_values(self, posted, difference):
+    def _prepare_exchange_values(self, items, difference):
         self.ensure_one()
-        lines = posted.with_company(self.company_id)
+        lines = items.with_company(self.company_id)
         journal = lines._get_exchange_journal(self.company_id)
         if not journal:
             raise UserError(
@@ -119,10 +122,10 @@ class SaleOrderLine(models.Model):
             )
         name = self.env._("Exchange difference of the advance of %(order)s", order=self.order_id.name)
         common = {"name": name, "amount_currency": 0.0, "currency_id": self.currency_id.id}
-        common["partner_id"] = posted.partner_id[:1].id
+        common["partner_id"] = items.partner_id[:1].id
         return {
             "move_type": "entry",
-            "date": max(posted.mapped("date")),
+            "date": max(items.mapped("date")),
             "journal_id": journal.id,
             "ref": name,
             "always_tax_exigible": True,
@@ -130,7 +133,7 @@ class SaleOrderLine(models.Model):
                 Command.create(
                     {
                         **common,
-                        "account_id": posted.account_id[:1].id,
+                        "account_id": items.account_id[:1].id,
                         "balance": -difference,
                         "exchange_advance_line_id": self.id,
                     }

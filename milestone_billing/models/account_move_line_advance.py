@@ -23,7 +23,7 @@ class AccountMoveLine(models.Model):
         readonly=True,
         copy=False,
         index="btree_not_null",
-        ondelete="restrict",
+        ondelete="set null",
     )
 
     @api.constrains("advance_milestone_id", "sale_line_ids")

@@ -110,6 +110,25 @@ class TestAdvanceExact(AdvanceCommon):
         self.assertEqual(sum(entries.mapped("balance")), 250.0)
         self.assertEqual(entries.move_id.journal_id, self.company.currency_exchange_journal_id)
 
+    def test_an_advance_that_is_taken_back_leaves_its_exchange_differences_in_the_books(self):
+        currency = self.foreign[2]
+        self._set_rate(currency, "2020-01-01", 2.0)
+        order = self._create_with_advance([1000.0, 1000.0], currency=currency, percentage=50.0)
+        self._run_queue()
+        self.env["res.currency.rate"].search([("currency_id", "=", currency.id)]).rate = 4.0
+        self._bill(order.milestone_ids[0])
+        advances = self._get_advance_lines(order)
+        entries = self.env["account.move"]
+        for document in order.invoice_ids.sorted("id", reverse=True):
+            document.button_draft()
+            entries |= self.env["account.move.line"].search([("exchange_advance_line_id", "in", advances.ids)]).move_id
+            document.with_context(force_delete=True).unlink()
+        self.assertFalse(advances.exists())
+        self.assertEqual(entries.mapped("state"), ["posted", "posted"])
+        results = self.company.income_currency_exchange_account_id | self.company.expense_currency_exchange_account_id
+        kept = entries.line_ids.filtered(lambda item: item.account_id not in results)
+        self.assertEqual((len(kept), sum(kept.mapped("balance"))), (2, 0.0))
+
     def test_without_a_journal_for_exchange_differences_the_milestone_says_so(self):
         currency = self.foreign[2]
         self._set_rate(currency, "2020-01-01", 2.0)

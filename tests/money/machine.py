@@ -66,10 +66,10 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
             self.env.transaction.clear()
 
     def end(self):
-        if self.is_beyond_cap():
-            assert not self.step("finish beyond the cap", self.finish), "more than the agreed cap was billed"
-            return
         try:
+            if self.is_beyond_cap():
+                assert not self.step("finish beyond the cap", self.finish), "more than the agreed cap was billed"
+                return
             with must("the contract comes to its end"):
                 self.finish()
         except LeftToAccountants:
