@@ -108,11 +108,14 @@ class SaleMilestone(models.Model):
             )
             if self.currency_id.compare_amounts(lines._get_billed_amount(), amount) >= 0:
                 return invoice
+        billed = self._get_posted_invoice_lines()._get_billed_amount()
         raise UserError(
             self.env._(
-                "No invoice bills %(amount)s of %(milestone)s: credit it by hand.",
+                "No invoice bills %(amount)s of %(milestone)s: credit it by hand. "
+                "%(excess)s more is billed than what is agreed.",
                 amount=self.currency_id.format(amount),
                 milestone=self.display_name,
+                excess=self.currency_id.format(billed - self.amount_untaxed),
             )
         )
 

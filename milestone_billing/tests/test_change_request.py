@@ -311,6 +311,21 @@ class TestChangeRequest(ChangeCommon):
         self.assertNotEqual(self.first.billing_state, "to_invoice")
         self._bill_all(self.order)
 
+    def test_reduction_that_no_invoice_bears_is_credited_by_hand(self):
+        self._bill(self.first)
+        invoice = self._invoices(self.first)
+
+        def credit(amount):
+            self._credit(invoice, edit=lambda refund: refund.invoice_line_ids.write({"price_unit": amount}))
+
+        credit(500.0)
+        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -700.0})
+        with self.assertRefused("700.00 of .* credit it by hand. .*200.00 more is billed"):
+            self.first.action_create_invoices()
+        credit(200.0)
+        self.assertNotEqual(self.first.billing_state, "to_invoice")
+        self._bill_all(self.order)
+
     def test_reduction_of_what_is_open_for_billing_again_is_credited(self):
         self._bill(self.first)
 
