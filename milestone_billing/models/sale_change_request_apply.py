@@ -253,7 +253,11 @@ class SaleChangeRequestLine(models.Model):
         if values:
             milestone.write(values)
         self.deliverable_ids._apply(milestone)
-        if not self.currency_id.is_zero(self.amount):
+        if self.currency_id.is_zero(self.amount):
+            return
+        if self.currency_id.compare_amounts(self.amount, -milestone.amount_untaxed) == 0:
+            self._move_amount(milestone, None, milestone.amount_untaxed, number)  # with all of its taxes
+        else:
             self._share_amount(milestone, milestone, self.amount, number)
 
     def _apply_split(self, number):
@@ -345,8 +349,10 @@ class SaleChangeRequestLine(models.Model):
 
     def _move_parts(self, parts, source, target, number):
         """Make the delta lines for ``parts``, a list of (order line, :class:`TaxedAmount`)."""
+        reduction = source.state == "approved"
         for line, part in parts:
-            taken = self.order_id._create_change_lines(self, [line._prepare_change_line(source, -part.untaxed, number)])
+            values = line._prepare_change_line(source, -part.untaxed, number, reduction)
+            taken = self.order_id._create_change_lines(self, [values])
             taken._fix_taxed_amount(part.negated())
             if target:
                 given = self.order_id._create_change_lines(

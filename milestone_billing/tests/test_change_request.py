@@ -311,6 +311,20 @@ class TestChangeRequest(ChangeCommon):
         self.assertNotEqual(self.first.billing_state, "to_invoice")
         self._bill_all(self.order)
 
+    def test_reductions_to_nothing_leave_no_tax(self):
+        """15 % of 34,259.23 is a cent less than those of its parts."""
+        order = self._create_contract([34259.23, 1.0], milestone_invoice_policy="post")
+        milestone = order.milestone_ids[0]
+        self._bill(milestone)
+        for amount in (-30833.31, -3425.92):
+            self._change(order, {"action": "change", "milestone_id": milestone.id, "amount": amount})
+        self.assertMoney(order.currency_id, milestone.amount_untaxed, 0.0)
+        self.assertMoney(order.currency_id, milestone.amount_total, 0.0)
+        self._run_queue()
+        self.assertMoney(order.currency_id, milestone.amount_invoiced, 0.0)
+        self.assertContract(order)
+        self._bill_all(order)
+
     def test_reduction_that_no_invoice_bears_is_credited_by_hand(self):
         self._bill(self.first)
         invoice = self._invoices(self.first)

@@ -243,6 +243,11 @@ class Application:
         for line in self.after.lines.keys() - self.before.lines.keys():
             if line.change_line_id.id in moved:
                 continue
+            rest = self.after.milestones[line.billing_milestone_id]
+            if line.is_reduction and not self.count(rest["untaxed"]):
+                left = {label(key): amount for key, amount in rest.items() if self.count(amount)}
+                assert not left, f"{line.name} leaves nothing but {left}"
+                continue
             for tax in line.tax_ids:
                 amount = self.after.lines[line]["taxes"].get(tax.id, 0.0)
                 off = self.count(amount) - line.price_subtotal * tax.amount / 100 / self.currency.rounding

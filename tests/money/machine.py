@@ -380,16 +380,20 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         if any(line.qty_to_invoice for line in self.order.order_line if not line.is_downpayment):
             self.order._create_invoices(final=True)
             self.finish_documents()
-        # of an advance that was credited in part Odoo counts the rest as to be taken back, and makes no invoice of it
-        if any(line.qty_to_invoice for line in self.order.order_line):
+        # what Odoo wants of its own down payments goes by quantities, whatever was credited: look at the amounts
+        if any(units < 0 for units in self.count_down_payments()):
             self.step("take back down payment", lambda: self.order._create_invoices(final=True))
             self.finish_documents()
         self.return_advance()
+        if any(self.count_down_payments()):
+            raise LeftToAccountants("Odoo's own down payment was credited after an invoice deducted it")
+        self.env.flush_all()
+
+    def count_down_payments(self):
+        """Return what posted documents ask for (negative) of each of Odoo's own down payments, and do not deduct."""
         for line in self.order.order_line.filtered(lambda line: line.is_downpayment and not line.is_milestone_advance):
             posted = line.invoice_lines.filtered(lambda bill: bill.parent_state == "posted")
-            if line.currency_id.compare_amounts(sum(posted.mapped("amount_currency")), 0.0) > 0:
-                raise LeftToAccountants("Odoo's own down payment was credited after an invoice deducted it")
-        self.env.flush_all()
+            yield invariants.units(line.currency_id, sum(posted.mapped("amount_currency")))
 
     def finish_milestone(self, milestone, is_last):
         """Bill what is missing, and credit what was reduced; what is beyond the cap waits for what others credit."""
