@@ -9,7 +9,7 @@ class SaleMilestone(models.Model):
 
     _inherit = "sale.milestone"
 
-    @api.depends("order_line_ids.is_reduction", "order_line_ids.invoice_lines.parent_state")
+    @api.depends("order_line_ids.is_reduction", "order_line_ids.invoice_lines.parent_state", "on_hold")
     def _compute_billing_state(self):
         return super()._compute_billing_state()
 

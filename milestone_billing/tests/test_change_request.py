@@ -444,6 +444,21 @@ class TestChangeRequest(ChangeCommon):
         self.order.milestone_invoice_policy = "post"
         self._bill_all(self.order)
 
+    def test_reduction_that_came_during_a_hold_is_credited_after_it(self):
+        self._bill(self.first)
+        self.order.milestone_invoice_policy = "manual"
+        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -100.0})
+        self.first.action_hold("Dispute")
+        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -50.0})
+        self.env.flush_all()  # another request
+        self.first.action_release()
+        self.assertEqual(self.first.billing_state, "to_invoice")
+        self.first.action_create_invoices()
+        self.order.invoice_ids.filtered(lambda move: move.state == "draft").action_post()
+        self.assertEqual(self.first.amount_invoiced, 850.0)
+        self.order.milestone_invoice_policy = "post"
+        self._bill_all(self.order)
+
     def test_what_is_reduced_to_nothing_is_invoiced_at_nothing_in_any_round(self):
         self._bill(self.first)
         invoice = self._invoices(self.first)
