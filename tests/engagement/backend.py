@@ -1,12 +1,21 @@
 """What employees do on every form of Odoo."""
 
+import contextlib
+
+from tests.browser import NotSeen, wait
+
 DIALOG = ".modal:not(.o_inactive_modal)"
 FORM = (1200, 900)
 TEXT = ":is(input, textarea)"
 
 
 def open_tab(browser, name, then):
-    browser.click(f".o_form_view a[name={name}]", then)
+    """Click until it is open: a form that draws itself anew meanwhile loses a click."""
+    for _attempt in range(3):
+        browser.click(f".o_form_view a[name={name}]")
+        with contextlib.suppress(NotSeen):
+            return wait(lambda: browser.has(then), then, 10)
+    return browser.see(then)
 
 
 def save(browser):
