@@ -77,6 +77,7 @@ class AccountMoveLine(models.Model):
     def unlink(self):
         """Nothing of a draft is released any more: what was, and was taken back, goes with it."""
         drafts = self.filtered(lambda item: item.parent_state == "draft" and not item.retention_released)
+        # of those who may delete the draft, which is checked next: that they also see releases is not needed
         drafts.sudo().retention_release_line_ids.unlink()
         return super().unlink()
 
