@@ -173,6 +173,7 @@ class SaleChangeRequest(models.Model):
             common = other.line_ids._get_touched() & touched
             if common:
                 other.lock_for_update(allow_referencing=True)
+                other._refresh_deltas()
                 other._recall(self._get_first_change(common), self._with_client_language()._get_first_change(common))
             else:
                 other._follow_contract()
@@ -194,10 +195,8 @@ class SaleChangeRequest(models.Model):
         """
         self.ensure_one()
         amounts = self.sudo()._rehearse()
-        days = self.sudo()._get_plan_change()["days"]
-        self._write_protected(
-            {"total_delta": float(amounts["total"]), "presented_amounts": amounts, "days_delta": days}
-        )
+        deltas = self.sudo()._prepare_deltas()
+        self._write_protected({"total_delta": float(amounts["total"]), "presented_amounts": amounts, **deltas})
 
     def _rehearse(self):
         """Return by how much the contract changes, tax by tax; apply the request to see it, and undo that.

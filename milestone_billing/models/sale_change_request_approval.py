@@ -147,6 +147,7 @@ class SaleChangeRequest(models.Model):
         self.ensure_one()
         if not self.try_lock_for_update(allow_referencing=True):
             return
+        self._refresh_deltas()
         try:
             with self.env.cr.savepoint():
                 self._renew_round()

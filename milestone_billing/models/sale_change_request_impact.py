@@ -21,9 +21,21 @@ class SaleChangeRequest(models.Model):
             if request._is_out_of_sight():
                 request.amount_delta = request.days_delta = 0
                 continue
-            plan = request.sudo()._get_plan_change()
-            request.amount_delta = request.currency_id.round(plan["after"] - plan["before"])
-            request.days_delta = plan["days"]
+            request.update(request.sudo()._prepare_deltas())
+
+    def _prepare_deltas(self):
+        """Return the values of what the request does to the contract as it is now: untaxed amount, and days."""
+        self.ensure_one()
+        plan = self._get_plan_change()
+        return {
+            "amount_delta": self.currency_id.round(plan["after"] - plan["before"]),
+            "days_delta": plan["days"],
+        }
+
+    def _refresh_deltas(self):
+        """Have it computed anew what open requests do to the contract: another one changed it."""
+        for name in ("amount_delta", "days_delta"):
+            self.env.add_to_compute(self._fields[name], self)
 
     @api.depends(
         "line_ids.summary",

@@ -615,6 +615,29 @@ class TestChangeRequest(ChangeCommon):
         self.assertEqual((first.change_order_number, other.change_order_number), (1, 2))
         self.assertContract(self.order)
 
+    def test_what_an_open_request_amounts_to_follows_the_contract(self):
+        """What a cancellation takes from the contract, and the days, are those of the contract as it is by now."""
+        start = fields.Date.today() + relativedelta(months=1)
+        second, third = (
+            {"action": "change", "milestone_id": milestone.id, "new_date": start} for milestone in self.second | self.third
+        )
+        self._change(self.order, second, third)
+        ending = self._create_request(self.order, {"action": "cancel", "milestone_id": self.second.id})
+        moving = self._create_request(
+            self.order,
+            {"action": "change", "milestone_id": self.first.id, "new_date": start + relativedelta(days=10)},
+        )
+        self.assertEqual((ending.amount_delta, moving.days_delta), (-2000.0, 10))
+        third["new_date"] = start + relativedelta(days=7)
+        self._change(self.order, {**second, "amount": 30.0}, third)
+        self.env.flush_all()
+        self.assertEqual((ending.amount_delta, moving.days_delta), (-2030.0, 3))
+        ending.action_refresh_base()
+        self._approve_request(ending)
+        self.env.flush_all()
+        self.assertEqual(ending.amount_delta, -2030.0)
+        self.assertEqual(self.order.milestone_changes_amount, sum(self.order.change_order_ids.mapped("amount_delta")))
+
     def test_requests_on_different_milestones_do_not_disturb_each_other(self):
         """What waits for the client is presented anew, with the contract as it is by now; its link goes on working."""
         first = self._create_request(self.order, {"action": "change", "milestone_id": self.first.id, "amount": 10.0})
