@@ -619,7 +619,8 @@ class TestChangeRequest(ChangeCommon):
         """What a cancellation takes from the contract, and the days, are those of the contract as it is by now."""
         start = fields.Date.today() + relativedelta(months=1)
         second, third = (
-            {"action": "change", "milestone_id": milestone.id, "new_date": start} for milestone in self.second | self.third
+            {"action": "change", "milestone_id": milestone.id, "new_date": start}
+            for milestone in self.second | self.third
         )
         self._change(self.order, second, third)
         ending = self._create_request(self.order, {"action": "cancel", "milestone_id": self.second.id})
