@@ -14,8 +14,16 @@ from tests.browser import DESKTOP, PHONE, PICTURES, Browser, Client
 
 DESCRIPTION = PICTURES.parent.parent / "milestone_billing/static/description"
 BOARD = (1755, 800)  # five columns
-# Groups of a list that are not unfolded.
-CLOSED = ".o_group_header:not(.o_group_open)"
+# Unfold the groups of a list, and those within them, one after the other.
+UNFOLD = """(async () => {
+    let group;
+    while ((group = document.querySelector(".o_group_header:not(.o_group_open)"))) {
+        group.click();
+        while (group.isConnected && !group.classList.contains("o_group_open")) {
+            await new Promise(requestAnimationFrame);
+        }
+    }
+})()"""
 
 
 def take_portal(browser, client):
@@ -80,9 +88,8 @@ def take_accounting(browser, user):
     browser.stretch()
     browser.shoot("invoice-milestone", browser.down_to("[name=retention_statement]"))
     browser.go("/odoo/action-milestone_billing.sale_retention_report_action", ".o_list_view .o_group_header")
-    for _level in range(2):
-        browser.evaluate(f"document.querySelectorAll('{CLOSED}').forEach((row) => row.click())")
-        browser.see(".o_group_open")
+    browser.evaluate(UNFOLD)
+    browser.see(".o_data_row")
     browser.shoot("retention-list", browser.down_to(".o_list_view table"))
     waiting = [["billing_state", "=", "to_invoice"], ["order_id.milestone_invoice_schedule", "=", "monthly"]]
     customer = user.call("sale.milestone", "search_read", waiting, ["partner_id"], limit=1)[0]["partner_id"][0]
