@@ -232,9 +232,12 @@ class Browser:
         """Click where a person would, once nothing is in the way; wait for what comes then."""
         place = self.aim(selector, text)
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+            self.mouse(kind, *place)
         if then:
             self.see(then)
+
+    def mouse(self, kind, x, y):
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def aim(self, selector, text):
         """Return where an element is, as soon as it rests there and can be clicked."""
@@ -242,6 +245,8 @@ class Browser:
 
         def rests():
             seen.append(self.look(f"({TARGET})({self.find(selector, text)})"))
+            if not seen[-1]:
+                self.mouse("mouseMoved", 0, 0)  # it may be a tooltip that covers it
             return len(seen) > 1 and seen[-1] and seen[-1] == seen[-2] and self.look(SETTLED)
 
         wait(rests, lambda: f"{selector} {text!r} to be clicked {self.describe()}")
