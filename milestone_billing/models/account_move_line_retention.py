@@ -133,15 +133,18 @@ class AccountMoveLine(models.Model):
     def _get_retention_settled(self, settles=bool):
         """Return what posted entries settled; a draft that is matched already settles nothing yet.
 
+        Clients read their invoices, and not what they are reconciled with: so the latter is read as superuser.
+
         :param settles: tells of a journal item whether it counts; by default, all do
         """
         self.ensure_one()
+        item = self.sudo()
 
         def counts(entry):
             return entry.parent_state == "posted" and settles(entry)
 
-        payments = self.matched_credit_ids.filtered(lambda partial: counts(partial.credit_move_id))
-        charges = self.matched_debit_ids.filtered(lambda partial: counts(partial.debit_move_id))
+        payments = item.matched_credit_ids.filtered(lambda partial: counts(partial.credit_move_id))
+        charges = item.matched_debit_ids.filtered(lambda partial: counts(partial.debit_move_id))
         return sum(payments.mapped("debit_amount_currency")) - sum(charges.mapped("credit_amount_currency"))
 
     def _get_retention_open(self):

@@ -3,7 +3,7 @@ from datetime import date, timedelta
 from odoo import fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Command
-from odoo.tests import Form, tagged
+from odoo.tests import Form, HttpCase, tagged
 
 from .retention_common import RetentionCommon
 
@@ -496,3 +496,32 @@ class TestRetention(RetentionCommon):
             counts.append(self.env.cr.fetchone()[0])
         self.assertEqual((first + second + third).mapped("retention_amount"), [30.0, 0.0, 0.0])
         self.assertEqual(counts, [counts[0], counts[0] + 1, counts[0] + 2])
+
+
+@tagged("post_install", "-at_install")
+class TestRetentionPortal(RetentionCommon, HttpCase):
+    """Clients read their invoices, whatever those keep back."""
+
+    def test_clients_see_the_list_of_their_invoices(self):
+        self.env["res.users"].create(
+            {
+                "name": "Client",
+                "login": "retention_client",
+                "password": "retention_client",
+                "partner_id": self.client_company.id,
+                "group_ids": [Command.set(self.env.ref("base.group_portal").ids)],
+            }
+        )
+        order = self._create_retained([1000.0, 500.0])
+        kept, released = self._bill(order.milestone_ids)
+        self._pay(released, 100.0)
+        self._release(order, 20.0)
+        overdue = kept.line_ids.filtered(lambda line: line.account_id == self.trade_account)
+        overdue.date_maturity = kept.invoice_date_due = self.today - timedelta(days=3)
+        self.authenticate("retention_client", "retention_client")
+        for query in ("", "?filterby=invoices", "?filterby=overdue_invoices", "?sortby=duedate"):
+            page = self.url_open(f"/my/invoices{query}")
+            self.assertEqual(page.status_code, 200, query)
+            self.assertIn(kept.name, page.text, query)
+        for invoice in (kept, released):
+            self.assertEqual(self.url_open(f"/my/invoices/{invoice.id}").status_code, 200)
