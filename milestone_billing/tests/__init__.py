@@ -12,6 +12,7 @@ from . import test_views
 from . import test_tour_backend
 from . import test_project
 from . import test_native_paths
+from . import test_early_discount
 from . import test_multi_company
 from . import test_install
 from . import test_guards
