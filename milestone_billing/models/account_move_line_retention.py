@@ -109,13 +109,20 @@ class AccountMoveLine(models.Model):
         """Return the posted items of credit notes that give back what ``self`` retained."""
         self.ensure_one()
         return self.move_id.sudo().reversal_move_ids.line_ids.filtered(
-            lambda line: line.retention_order_id == self.retention_order_id and line.parent_state == "posted"
+            lambda line: (
+                line.retention_order_id == self.retention_order_id
+                and line.parent_state == "posted"
+                and line.move_type == "out_refund"
+            )
         )
 
     def _is_retention_credit(self):
-        """Whether the item belongs to the one that its credit note reverses."""
+        """Whether the item belongs to the one that its credit note reverses.
+
+        The reversal of a credit note is an invoice, and keeps back on its own.
+        """
         self.ensure_one()
-        return self.retention_order_id in self.move_id.sudo().reversed_entry_id.line_ids.retention_order_id
+        return self.move_type == "out_refund" and self.retention_order_id in self.move_id.sudo().reversed_entry_id.line_ids.retention_order_id
 
     def _get_retention_net(self):
         """Return what is retained, less what credit notes gave back; credits count with their invoice.

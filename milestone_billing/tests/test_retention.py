@@ -476,6 +476,23 @@ class TestRetention(RetentionCommon):
         credit_note.action_post()
         self.assertEqual(order.retention_retained, 60.0)
 
+    def test_the_reversal_of_a_credit_note_retains_like_any_invoice(self):
+        order = self._create_retained([1000.0])
+        credit_note = self._credit(self._bill(order.milestone_ids))
+        order.milestone_ids.action_rebill()
+        self.env.flush_all()
+        invoice = self._credit(credit_note)
+        self.assertEqual((invoice.move_type, invoice.state, invoice.retention_amount), ("out_invoice", "posted", 100.0))
+        self.assertEqual((order.retention_retained, order.retention_withheld), (100.0, 100.0))
+        self.assertIn("Retained $\xa0100.00", invoice.retention_statement)
+        self.assertListIsLedger(order)
+        self._pay(invoice)
+        self._release(order)
+        self.assertEqual((order.retention_released, order.retention_withheld), (100.0, 0.0))
+        self._pay(invoice)
+        self.assertEqual((order.retention_paid, invoice.amount_residual), (100.0, 0.0))
+        self.assertListIsLedger(order)
+
     def test_orders_without_retention_are_left_alone(self):
         order = self._create_contract([1000.0])
         invoice = self._bill(order.milestone_ids)
