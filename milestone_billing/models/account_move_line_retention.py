@@ -122,7 +122,10 @@ class AccountMoveLine(models.Model):
         The reversal of a credit note is an invoice, and keeps back on its own.
         """
         self.ensure_one()
-        return self.move_type == "out_refund" and self.retention_order_id in self.move_id.sudo().reversed_entry_id.line_ids.retention_order_id
+        return (
+            self.move_type == "out_refund"
+            and self.retention_order_id in self.move_id.sudo().reversed_entry_id.line_ids.retention_order_id
+        )
 
     def _get_retention_net(self):
         """Return what is retained, less what credit notes gave back; credits count with their invoice.

@@ -22,6 +22,26 @@ SETTLED = SQL(
     )"""
 )
 
+# What an entry settled of posted retention items of another currency: a client may pay in any. Amounts carry the sign
+# of the entry; ``amount`` is in its own currency, ``item_amount`` in that of the retention item.
+SETTLED_ABROAD = SQL(
+    """(
+        SELECT item.id AS item_id, item.currency_id, entry.amount, entry.item_amount, entry.balance
+          FROM (
+            SELECT partial.debit_move_id AS item_id, -partial.credit_amount_currency AS amount,
+                   -partial.debit_amount_currency AS item_amount, -partial.amount AS balance
+              FROM account_partial_reconcile partial
+             WHERE partial.credit_move_id = line.id
+             UNION ALL
+            SELECT partial.credit_move_id, partial.debit_amount_currency, partial.credit_amount_currency, partial.amount
+              FROM account_partial_reconcile partial
+             WHERE partial.debit_move_id = line.id
+               ) entry
+          JOIN account_move_line item ON item.id = entry.item_id AND item.parent_state = 'posted'
+         WHERE item.retention_order_id IS NOT NULL AND item.currency_id != line.currency_id
+    )"""
+)
+
 
 class SaleRetentionReport(models.Model):
     """One row per retention item of the ledger: retained, released, due, paid and open.
@@ -115,7 +135,10 @@ class SaleRetentionReport(models.Model):
 
 
 class SaleRetentionCheck(models.Model):
-    """Whether the list of retentions agrees with the ledger: one row per account and currency."""
+    """Whether the list of retentions agrees with the ledger: one row per account and currency.
+
+    What was paid in another currency counts as what it settled, in the currency of the retention.
+    """
 
     _name = "sale.retention.check"
     _description = "Retention Check"
@@ -144,28 +167,47 @@ class SaleRetentionCheck(models.Model):
     def _table_query(self):
         return SQL(
             """
-            SELECT MIN(line.id) AS id, line.account_id, line.company_id, line.currency_id, line.company_currency_id,
-                   SUM(line.amount_currency) AS ledger, SUM(line.balance) AS ledger_company,
-                   SUM(line.listed) AS listed, SUM(line.listed_company) AS listed_company,
-                   SUM(line.amount_currency - line.listed) AS difference,
-                   SUM(line.balance - line.listed_company) AS difference_company
-              FROM (
-                SELECT line.id, line.account_id, line.company_id, line.currency_id, line.company_currency_id,
-                       line.amount_currency, line.balance,
-                       CASE WHEN line.retention_order_id IS NULL THEN 0
-                            ELSE line.amount_currency - COALESCE(settled.amount, 0) END AS listed,
-                       CASE WHEN line.retention_order_id IS NULL THEN 0
-                            ELSE line.balance - COALESCE(settled.balance, 0) END AS listed_company
+            WITH entries AS (
+                SELECT line.*
                   FROM account_move_line line
-             LEFT JOIN LATERAL %(settled)s settled ON line.retention_order_id IS NOT NULL
                  WHERE line.parent_state = 'posted'
                    AND line.account_id IN (
                        SELECT account_id FROM account_move_line WHERE retention_order_id IS NOT NULL
                         UNION SELECT milestone_retention_account_id FROM res_company)
-                   ) line
-          GROUP BY line.account_id, line.company_id, line.currency_id, line.company_currency_id
+            )
+            SELECT MIN(part.id) AS id, part.account_id, part.company_id, part.currency_id, part.company_currency_id,
+                   SUM(part.ledger) AS ledger, SUM(part.ledger_company) AS ledger_company,
+                   SUM(part.listed) AS listed, SUM(part.listed_company) AS listed_company,
+                   SUM(part.ledger - part.listed) AS difference,
+                   SUM(part.ledger_company - part.listed_company) AS difference_company
+              FROM (
+                SELECT line.id, line.account_id, line.company_id, line.currency_id, line.company_currency_id,
+                       line.amount_currency AS ledger, line.balance AS ledger_company,
+                       line.amount_currency - COALESCE(settled.amount, 0) AS listed,
+                       line.balance - COALESCE(settled.balance, 0) AS listed_company
+                  FROM entries line
+             LEFT JOIN LATERAL %(settled)s settled ON TRUE
+                 WHERE line.retention_order_id IS NOT NULL
+                 UNION ALL
+                SELECT line.id, line.account_id, line.company_id, line.currency_id, line.company_currency_id,
+                       line.amount_currency - COALESCE(SUM(abroad.amount), 0),
+                       line.balance - COALESCE(SUM(abroad.balance), 0), 0, 0
+                  FROM entries line
+             LEFT JOIN LATERAL %(abroad)s abroad ON TRUE
+                 WHERE line.retention_order_id IS NULL
+              GROUP BY line.id, line.account_id, line.company_id, line.currency_id, line.company_currency_id,
+                       line.amount_currency, line.balance
+                 UNION ALL
+                SELECT abroad.item_id, line.account_id, line.company_id, abroad.currency_id, line.company_currency_id,
+                       abroad.item_amount, abroad.balance, 0, 0
+                  FROM entries line
+            CROSS JOIN LATERAL %(abroad)s abroad
+                 WHERE line.retention_order_id IS NULL
+                   ) part
+          GROUP BY part.account_id, part.company_id, part.currency_id, part.company_currency_id
             """,
             settled=SETTLED,
+            abroad=SETTLED_ABROAD,
         )
 
     def action_open_difference(self):

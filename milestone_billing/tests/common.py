@@ -242,11 +242,11 @@ class MilestoneCommon(TestSaleCommon):
         return refund
 
     @classmethod
-    def _pay(cls, invoices, amount=None):
+    def _pay(cls, invoices, amount=None, **values):
         wizard = (
             cls.env["account.payment.register"]
             .with_context(active_model="account.move", active_ids=invoices.ids)
-            .create({})
+            .create(values)
         )
         if amount is not None:
             wizard.amount = amount

@@ -493,6 +493,29 @@ class TestRetention(RetentionCommon):
         self.assertEqual((order.retention_paid, invoice.amount_residual), (100.0, 0.0))
         self.assertListIsLedger(order)
 
+    def test_a_retention_that_is_paid_in_another_currency_agrees_with_the_ledger(self):
+        currency = self._create_currency("XLF", 0.01, {"2020-01-01": 2.0})
+        order = self._create_retained([1000.0, 500.0], currency=currency)
+        first, second = self._bill(order.milestone_ids)
+        for invoice in (first, second):
+            self._pay(invoice, currency_id=self.company.currency_id.id)
+        self.assertListIsLedger(order)
+        self._release(order)
+        self.env["res.currency.rate"].create(
+            {"currency_id": currency.id, "company_id": self.company.id, "name": self.today, "rate": 1.6}
+        )
+        self.env.flush_all()
+        self._pay(first, currency_id=self.company.currency_id.id)
+        self._pay(second, 10.0, currency_id=self.company.currency_id.id)
+        self.assertEqual((first.amount_residual, order.retention_paid), (0.0, 116.0))
+        self.assertListIsLedger(order)
+        checks = self.env["sale.retention.check"].search([("account_id", "=", self.retention_account.id)])
+        balance = sum(
+            self.env["account.move.line"].search([("account_id", "=", self.retention_account.id)]).mapped("balance")
+        )
+        self.assertEqual(checks.mapped("currency_id"), self.company.currency_id | currency)
+        self.assertEqual((sum(checks.mapped("ledger_company")), sum(checks.mapped("listed"))), (balance, 34.0))
+
     def test_orders_without_retention_are_left_alone(self):
         order = self._create_contract([1000.0])
         invoice = self._bill(order.milestone_ids)
