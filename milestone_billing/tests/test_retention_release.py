@@ -347,6 +347,20 @@ class TestRetentionRelease(RetentionCommon):
 class TestRetentionLives(RetentionCommon):
     """Random lives of contracts: the list is the ledger after every step, and everything ends at zero."""
 
+    def test_a_payment_of_several_invoices_leaves_what_is_not_released(self):
+        released, kept = self._create_retained([1000.0]), self._create_retained([3000.0])
+        invoices = self._bill(released.milestone_ids) | self._bill(kept.milestone_ids)
+        for invoice in invoices:
+            self._pay(invoice)
+        self._release(released)
+        self.env.flush_all()
+        payment = self._pay(invoices, group_payment=True)
+        self.assertEqual(payment.amount, 100.0)
+        self.assertEqual((released.retention_paid, kept.retention_paid), (100.0, 0.0))
+        self.env.flush_all()
+        self.assertEqual(self._pay(invoices).amount, 300.0, "who chooses nothing else pays what is not asked for yet")
+        self.assertListIsLedger(released, kept)
+
     def test_random_lives(self):
         self.currencies = [
             self.company.currency_id,

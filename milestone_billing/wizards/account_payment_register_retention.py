@@ -6,11 +6,12 @@ class AccountPaymentRegister(models.TransientModel):
 
     @api.model
     def default_get(self, fields):
-        """A payment pays what clients owe; a retention is paid once nothing else is chosen."""
+        """A payment pays what clients owe: the trade part, then what is released of retentions, then the rest of them."""
         values = super().default_get(fields)
         for command in values.get("line_ids") or []:
             lines = self.env["account.move.line"].browse(command[2])
             trade = lines.filtered(lambda line: not line.retention_order_id)
-            if trade and trade != lines:
-                values["line_ids"] = [(6, 0, trade.ids)]
+            owed = trade or lines.filtered(lambda line: line._get_retention_owed())
+            if owed and owed != lines:
+                values["line_ids"] = [(6, 0, owed.ids)]
         return values
