@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.tools import format_date
 
 from .sale_order_retention import UNRELEASED
@@ -53,6 +54,28 @@ class AccountMove(models.Model):
                 {"date": format_date(self.env, line.date_maturity), "amount": sign * line.amount_currency}
                 for line in trade.sorted("date_maturity")
             ]
+
+    def js_assign_outstanding_line(self, line_id):
+        """Say why a credit of the trade account pays no retention, where Odoo does nothing and says nothing.
+
+        :raises UserError: when nothing but the retention is open, and the credit is on another account
+        """
+        self.ensure_one()
+        credit = self.env["account.move.line"].browse(line_id)
+        terms = self.line_ids.filtered(lambda line: line.display_type == "payment_term" and not line.reconciled)
+        accounts = terms.account_id
+        if terms.retention_order_id and credit.exists() and credit.account_id not in accounts:
+            raise UserError(
+                self.env._(
+                    "What is open of %(invoice)s is its retention, on the account %(retention)s, and this credit is on "
+                    "%(credit)s. If the client pays the retention with it, move the credit to %(retention)s by a "
+                    "journal entry with the client as partner, and add that entry here.",
+                    invoice=self.display_name,
+                    retention=", ".join(accounts.mapped("display_name")),
+                    credit=credit.account_id.display_name,
+                )
+            )
+        return super().js_assign_outstanding_line(line_id)
 
     def _get_retention_withheld(self):
         """Return what of the residual is not asked for: retained, and neither released nor paid."""

@@ -516,6 +516,32 @@ class TestRetention(RetentionCommon):
         self.assertEqual(checks.mapped("currency_id"), self.company.currency_id | currency)
         self.assertEqual((sum(checks.mapped("ledger_company")), sum(checks.mapped("listed"))), (balance, 34.0))
 
+    def test_a_credit_of_the_trade_account_pays_a_retention_once_it_is_moved(self):
+        order = self._create_retained([1000.0])
+        invoice = self._bill(order.milestone_ids)
+        payment = self._pay(invoice, 1150.0)
+        [offer] = invoice.invoice_outstanding_credits_debits_widget["content"]
+        self.assertEqual(offer["amount"], 100.0)
+        with self.assertRefused("by a journal entry"):
+            invoice.js_assign_outstanding_line(offer["id"])
+        values = {"partner_id": self.client_company.id}
+        entry = self.env["account.move"].create(
+            {
+                "line_ids": [
+                    Command.create({**values, "account_id": self.trade_account.id, "debit": 100.0}),
+                    Command.create({**values, "account_id": self.retention_account.id, "credit": 100.0}),
+                ]
+            }
+        )
+        entry.action_post()
+        (payment.move_id.line_ids + entry.line_ids).filtered(
+            lambda line: line.account_id == self.trade_account and not line.reconciled
+        ).reconcile()
+        [offer] = invoice.invoice_outstanding_credits_debits_widget["content"]
+        invoice.js_assign_outstanding_line(offer["id"])
+        self.assertEqual((invoice.amount_residual, order.retention_paid), (0.0, 100.0))
+        self.assertListIsLedger(order)
+
     def test_orders_without_retention_are_left_alone(self):
         order = self._create_contract([1000.0])
         invoice = self._bill(order.milestone_ids)
