@@ -50,6 +50,23 @@ class AccountMoveLine(models.Model):
             raise AccessError(self.env._("Which milestone recovers an advance is settled by its invoice."))
         return super().write(vals)
 
+    def unlink(self):
+        """Who takes a milestone off a document takes off its heading and what it recovers there, too."""
+        return super(AccountMoveLine, self | self._get_stranded_lines()).unlink()
+
+    def _get_stranded_lines(self):
+        """Return what belongs to milestones that no line of their draft bills any more once ``self`` is gone."""
+        stranded = self.browse()
+        for move, lines in self.filtered("billing_milestone_id").grouped("move_id").items():
+            if move.state == "draft":
+                left = move.line_ids - self
+                bills = left.filtered(lambda line: line.display_type == "product")
+                gone = lines.billing_milestone_id - bills.billing_milestone_id
+                stranded |= left.filtered(
+                    lambda line, gone=gone: (line.advance_milestone_id | line.billing_milestone_id) & gone
+                )
+        return stranded
+
     def _copy_data_extend_business_fields(self, values):
         """A credit note gives back what its invoice recovered."""
         super()._copy_data_extend_business_fields(values)

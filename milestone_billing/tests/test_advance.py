@@ -352,6 +352,32 @@ class TestAdvance(AdvanceCommon):
                 self.assertTrue(order.can_invoice_advance)
                 self.assertEqual(self._bill(order.milestone_ids).amount_untaxed, 1000.0)
 
+    def test_a_milestone_that_is_taken_off_a_draft_recovers_nothing_there(self):
+        self.company.milestone_invoice_grouping = "order"
+        order = self._create_with_advance([1000.0, 2000.0], milestone_invoice_policy="draft")
+        self._run_queue()
+        self._get_advance_invoices(order).action_post()
+        first, second = order.milestone_ids
+        invoice = self._bill(first | second)
+        self.assertEqual((len(invoice), invoice.amount_untaxed), (1, 2400.0))
+        with Form(invoice) as form:
+            lines = form.invoice_line_ids._records
+            [number] = [
+                number
+                for number, line in enumerate(lines)
+                if line["billing_milestone_id"] == first.id and line["display_type"] == "product"
+            ]
+            form.invoice_line_ids.remove(number)
+        invoice.action_post()
+        self.assertEqual(invoice._get_advance_recovery_lines().advance_milestone_id, second)
+        self.assertEqual(invoice.amount_untaxed, 1600.0)
+        first.action_create_invoices()
+        invoice = self._invoices(first)
+        self.assertEqual(invoice.amount_untaxed, 800.0)
+        invoice.action_post()
+        self.assertBilledAsAgreed(order)
+        self.assertAdvanceSettled(order)
+
     # -- several advances ---------------------------------------------------------------------------------
 
     def test_a_down_payment_of_the_wizard_is_an_advance(self):
