@@ -41,6 +41,7 @@ from . import sale_order_hold
 from . import sale_order_cap
 from . import sale_order_statement
 from . import sale_order_advance
+from . import sale_order_prepayment
 from . import sale_order_advance_room
 from . import sale_order_advance_queue
 from . import sale_order_advance_recovery

@@ -141,6 +141,20 @@ class SaleOrder(models.Model):
         self.ensure_one()
         return bool(self.milestone_ids) and self.milestone_advance_type in ("percentage", "amount")
 
+    def _get_advance_amount(self):
+        """Return the agreed advance, taxes included; 0.0 without one."""
+        self.ensure_one()
+        if not self._has_advance_term():
+            return 0.0
+        if self.milestone_advance_type == "percentage":
+            return self._get_share_of_milestones(self.milestone_advance_percentage)
+        return self.milestone_advance_amount
+
+    def _get_share_of_milestones(self, percentage):
+        """Return so much of the milestones, taxes included; ``percentage`` is 0–100."""
+        live = self.milestone_ids.filtered(lambda milestone: milestone.state != "cancelled")
+        return self.currency_id.round(sum(live.mapped("amount_total")) * percentage / 100)
+
     def _get_plan_error(self):
         return super()._get_plan_error() or self._get_advance_error()
 
@@ -264,8 +278,7 @@ class SaleOrder(models.Model):
         room = self._get_advance_room()
         total = self.currency_id.round(sum(part.total for part in room.values()))
         if amount is None:
-            live = self.milestone_ids.filtered(lambda milestone: milestone.state != "cancelled")
-            amount = self.currency_id.round(sum(live.mapped("amount_total")) * percentage / 100)
+            amount = self._get_share_of_milestones(percentage)
             if self.currency_id.compare_amounts(amount - self.currency_id.rounding, total) == 0:
                 amount = total  # twice 50 % of an odd cent
         if not room or self.currency_id.compare_amounts(amount, total) > 0:

@@ -378,6 +378,22 @@ class TestAdvance(AdvanceCommon):
         self.assertBilledAsAgreed(order)
         self.assertAdvanceSettled(order)
 
+    def test_who_pays_to_accept_pays_the_advance(self):
+        self.company.write({"portal_confirmation_pay": True, "prepayment_percent": 1.0})
+        order = self._create_with_advance([666.67, 333.34], confirm=False)
+        self.assertEqual((order.prepayment_percent, order._get_prepayment_required_amount()), (0.2, 230.0))
+        free = self._create_with_advance([1000.0], confirm=False, lines=[{"product_id": self.milestone_product.id}])
+        free.order_line.filtered(lambda line: not line.billing_milestone_id).price_unit = 500.0
+        self.assertEqual((free.prepayment_percent, free._get_prepayment_required_amount()), (0.1333, 230.0))
+        order.write({"milestone_advance_type": "amount", "milestone_advance_amount": 100.01})
+        self.assertEqual((order.prepayment_percent, order._get_prepayment_required_amount()), (0.087, 100.01))
+        order.action_confirm()
+        self._run_queue()
+        self.assertEqual(self._get_advance_invoices(order).amount_total, 100.01)
+        self.assertEqual(order.prepayment_percent, 0.087)
+        plain = self._create_contract([1000.0], confirm=False)
+        self.assertEqual((plain.prepayment_percent, plain._get_prepayment_required_amount()), (1.0, 1150.0))
+
     # -- several advances ---------------------------------------------------------------------------------
 
     def test_a_down_payment_of_the_wizard_is_an_advance(self):

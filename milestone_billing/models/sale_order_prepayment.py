@@ -1,0 +1,45 @@
+from odoo import api, fields, models
+
+
+class SaleOrder(models.Model):
+    """Who pays online to accept a quotation pays the advance that it agrees on, and no other amount."""
+
+    _inherit = "sale.order"
+
+    prepayment_percent = fields.Float(precompute=False)  # it follows from amounts
+
+    @api.depends(
+        "amount_total",
+        "milestone_ids.amount_total",
+        "milestone_advance_type",
+        "milestone_advance_percentage",
+        "milestone_advance_amount",
+    )
+    def _compute_prepayment_percent(self):
+        """The share of the advance, until the contract is agreed; without an advance the company's share."""
+        agreed = self.filtered("milestone_contract_hash")
+        for order in agreed:
+            order.prepayment_percent = order.prepayment_percent
+        for order in self - agreed:
+            share = order._get_advance_share()
+            if share:
+                order.prepayment_percent = share
+            else:
+                super(SaleOrder, order)._compute_prepayment_percent()
+
+    def _get_advance_share(self):
+        """Return which share of the order the agreed advance is, 0 to 1; 0 without one."""
+        self.ensure_one()
+        advance = self._get_advance_amount()
+        if not advance or not self.amount_total:
+            return 0.0
+        is_all_planned = self.currency_id.compare_amounts(self._get_share_of_milestones(100), self.amount_total) == 0
+        if self.milestone_advance_type == "percentage" and is_all_planned:
+            return self.milestone_advance_percentage / 100
+        return min(round(advance / self.amount_total, 4), 1.0)
+
+    def _get_prepayment_required_amount(self):
+        """The advance to the smallest unit: its share of the order is rounded."""
+        required = super()._get_prepayment_required_amount()
+        is_advance = self.require_payment and self.prepayment_percent == self._get_advance_share()
+        return self._get_advance_amount() if is_advance else required
