@@ -16,14 +16,12 @@ class SaleOrder(models.Model):
         "milestone_advance_amount",
     )
     def _compute_prepayment_percent(self):
-        """The share of the advance, until the contract is agreed; without an advance the company's share."""
-        agreed = self.filtered("milestone_contract_hash")
-        for order in agreed:
-            order.prepayment_percent = order.prepayment_percent
-        for order in self - agreed:
-            share = order._get_advance_share()
-            if share:
-                order.prepayment_percent = share
+        """The share of the advance, until the contract is agreed; else the company's, or what somebody chose."""
+        for order in self:
+            known = order.prepayment_percent
+            share = 0.0 if known and order.milestone_contract_hash else order._get_advance_share()
+            if share or known:
+                order.prepayment_percent = share or known
             else:
                 super(SaleOrder, order)._compute_prepayment_percent()
 

@@ -393,6 +393,9 @@ class TestAdvance(AdvanceCommon):
         self.assertEqual(order.prepayment_percent, 0.087)
         plain = self._create_contract([1000.0], confirm=False)
         self.assertEqual((plain.prepayment_percent, plain._get_prepayment_required_amount()), (1.0, 1150.0))
+        plain.prepayment_percent = 0.5
+        plain.milestone_ids.amount_untaxed = 2000.0
+        self.assertEqual((plain.prepayment_percent, plain._get_prepayment_required_amount()), (0.5, 1150.0))
 
     # -- several advances ---------------------------------------------------------------------------------
 

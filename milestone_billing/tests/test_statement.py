@@ -244,7 +244,9 @@ class TestStatement(StatementCommon):
         tables = self._print_tables(self._create_contract([10.0] * number))
         self.assertEqual([len(table.xpath("./thead")) for table in tables], [1, 1, 1])
         for table in tables:
-            self.assertIn("page-break-inside: avoid", table.get("style"))
+            self.assertIn("page-break-inside: avoid", table.getparent().get("style"))
+        headings = [table.getparent().xpath("./h4") for table in tables]
+        self.assertEqual([len(heading) for heading in headings], [1, 0, 0], "the contract is named once, by its table")
         rows = [table.xpath("./tbody/tr/td[1]") for table in tables]
         self.assertEqual([len(page) for page in rows], [FIRST_PAGE_LINES, PAGE_LINES, 2], "the sums come last")
         numbers = [cell.text_content().strip() for page in rows for cell in page]
