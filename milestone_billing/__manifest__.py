@@ -11,6 +11,7 @@
         "security/ir.model.access.csv",
         "security/milestone_billing_rules.xml",
         "security/sale_milestone_template_rules.xml",
+        "security/sale_milestone_dialog_rules.xml",
         "security/sale_retention_rules.xml",
         "security/sale_change_request_rules.xml",
         "security/sale_requirement_rules.xml",

@@ -4,6 +4,8 @@ import pytz
 
 from odoo import api, fields, models
 
+from ..tools.milestone_schedule import LAST_DAY
+
 UPDATE_RHYTHMS = [
     ("none", "No Status Updates"),
     ("weekly", "Weekly"),
@@ -76,6 +78,7 @@ class ResCompany(models.Model):
     def _get_working_hours(self, first, last):
         """Return the working hours by day, as pairs of begin and end (UTC, naive)."""
         self.ensure_one()
+        last = min(last, LAST_DAY)
         calendar = self.resource_calendar_id
         zone = pytz.timezone(calendar.tz or self.partner_id.tz or "UTC")
         days = {}

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 
+from ..tools.cycle import find_cycle
 from .sale_milestone_screen import INTERNAL
 
 EARLY_GROUPS = ("sales_team.group_sale_manager", "project.group_project_manager")
@@ -92,7 +93,7 @@ class SaleMilestone(models.Model):
                             other=other.with_context(milestone_with_order=True).display_name,
                         )
                     )
-            if cycle := milestone._find_cycle():
+            if cycle := find_cycle(milestone, "predecessor_ids"):
                 raise ValidationError(
                     self.env._(
                         "These milestones wait for each other: %(cycle)s. Remove one of the dependencies.",
@@ -158,26 +159,6 @@ class SaleMilestone(models.Model):
         if self.state not in WORK_STATES:
             return self.browse()
         return self.predecessor_ids.filtered(lambda other: other.state not in SETTLED_STATES)
-
-    def _find_cycle(self):
-        """Return a chain of milestones, in the order of the work, that begins and ends with this one, or None."""
-        self.ensure_one()
-        followers = {}  # next step on the way back to self
-        front = self
-        while front:
-            found = self.browse()
-            for step in front:
-                for other in step.predecessor_ids:
-                    if other == self:
-                        chain = [self, step]
-                        while chain[-1] != self:
-                            chain.append(followers[chain[-1]])
-                        return chain
-                    if other not in followers:
-                        followers[other] = step
-                        found |= other
-            front = found
-        return None
 
     def _get_missing_for_review(self):
         missing = super()._get_missing_for_review()

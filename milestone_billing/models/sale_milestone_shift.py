@@ -1,8 +1,7 @@
-from datetime import timedelta
-
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from ..tools.milestone_schedule import DateTooFar, add_delay
 from .sale_milestone_dependencies import WORK_STATES
 from .sale_milestone_screen import INTERNAL
 
@@ -75,8 +74,24 @@ class SaleMilestone(models.Model):
         if not isinstance(days, int) or not 0 < abs(days) <= MAX_DAYS:
             raise UserError(self.env._("Milestones are shifted by whole days, at most %(days)s.", days=MAX_DAYS))
         for milestone in followers:
-            milestone.contract_date += timedelta(days=days)
+            date = milestone._get_shifted_date(days)
+            if not date:
+                raise UserError(
+                    self.env._(
+                        "%(milestone)s would be due after the year 9999: shift by fewer days, or leave it out.",
+                        milestone=milestone.name,
+                    )
+                )
+            milestone.contract_date = date
         (self | followers).sudo()._write_protected({"date_shift": 0})
+
+    def _get_shifted_date(self, days):
+        """Return the contract date moved by ``days``, or False where there is no such date."""
+        self.ensure_one()
+        try:
+            return abs(days) <= MAX_DAYS and add_delay(self.contract_date, days, "day")
+        except DateTooFar:
+            return False
 
     def _offer_shift(self, old_date):
         self.ensure_one()

@@ -9,6 +9,8 @@ from .sale_milestone_dependencies import SETTLED_STATES
 from .sale_milestone_screen import INTERNAL
 
 TASKS_FAILED = "milestone_billing.mail_activity_tasks_failed"
+# five years: the working hours of all days are looked at on which tasks are laid out
+MAX_WORK_DAYS = 1826
 
 
 class SaleMilestone(models.Model):
@@ -82,16 +84,18 @@ class SaleMilestone(models.Model):
         """Lay out ``count`` tasks on the working days between the start of the work and the contract date.
 
         The last one is due some days before the contract date (see ``milestone_lead_days``), so that the
-        client has time to review. Where time is short, at most half of it is kept for that.
+        client has time to review. Where time is short, at most half of it is kept for that; where it is long,
+        the work is laid out on its last years.
 
         :return: list of ends of working days (UTC), or of False without a contract date, or when it is past
         """
         self.ensure_one()
         today, due = fields.Date.context_today(self), self.contract_date
-        if not due or due < today:
+        if not count or not due or due < today:
             return [False] * count
         start = min(max(self._get_work_start(), today), due)
         last = due - timedelta(days=min(self.company_id.milestone_lead_days, (due - start).days // 2))
+        start = max(start, last - timedelta(days=MAX_WORK_DAYS))
         days = (
             self.company_id._get_working_days(start, last)
             or self.company_id._get_working_days(start, due)

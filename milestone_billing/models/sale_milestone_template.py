@@ -130,11 +130,16 @@ class SaleMilestoneTemplate(models.Model):
         return rows, "amount" if template.has_amounts else "percentage"
 
     def _get_dates(self, start):
-        """Return the date of each line, in their order, counted from ``start``; None where it has none."""
+        """Return the date of each line, in their order, counted from ``start``; None where it has none.
+
+        :raises UserError: when the calendar ends before
+        """
         self.ensure_one()
-        return milestone_schedule.get_chained_dates(
-            start, [(line.delay_number, line.delay_unit, line.delay_from) for line in self.line_ids]
-        )
+        delays = [(line.delay_number, line.delay_unit, line.delay_from) for line in self.line_ids]
+        try:
+            return milestone_schedule.get_chained_dates(start, delays)
+        except milestone_schedule.DateTooFar as error:
+            raise UserError(self.env["sale.order"]._get_too_far_text()) from error
 
     def _get_amounts(self, total, currency, company, date):
         """Return the untaxed amount of each line, in their order, of a price of ``total``.

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from ..tools import milestone_schedule
+from ..tools.cycle import find_cycle
 from .sale_milestone_template_deliverable import prepare_deliverable_commands
 
 
@@ -70,6 +72,18 @@ class SaleMilestoneTemplateLine(models.Model):
                     )
                 )
 
+    @api.constrains("delay_number", "delay_unit")
+    def _check_delay(self):
+        for line in self:
+            if line.delay_number > milestone_schedule.MAX_DELAYS[line.delay_unit]:
+                raise ValidationError(
+                    self.env._(
+                        "%(milestone)s comes later than a hundred years after what its delay is counted from: "
+                        "enter a shorter delay.",
+                        milestone=line.name,
+                    )
+                )
+
     @api.constrains("predecessor_ids", "template_id")
     def _check_predecessors(self):
         for line in self:
@@ -77,13 +91,13 @@ class SaleMilestoneTemplateLine(models.Model):
                 raise ValidationError(
                     self.env._("%(milestone)s can only follow milestones of its template.", milestone=line.name)
                 )
-        if self._has_cycle("predecessor_ids"):
-            raise ValidationError(
-                self.env._(
-                    "%(milestones)s wait for each other in a circle. Remove one of the milestones in the column After.",
-                    milestones=", ".join(self.filtered(lambda line: line._has_cycle("predecessor_ids")).mapped("name")),
+            if cycle := find_cycle(line, "predecessor_ids"):
+                raise ValidationError(
+                    self.env._(
+                        "These milestones wait for each other: %(cycle)s. Remove one of them in the column After.",
+                        cycle=" → ".join(step.name for step in cycle),
+                    )
                 )
-            )
 
     def action_open_details(self):
         """Open scope, deliverables and predecessors in a dialog."""

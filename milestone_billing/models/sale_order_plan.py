@@ -1,16 +1,15 @@
 from datetime import datetime, time, timedelta
+from functools import cache
 
 from pytz import timezone
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
+from odoo.tools.date_utils import get_month
 
 from ..tools import milestone_schedule
 from .sale_milestone_template_deliverable import prepare_deliverable_commands
-
-# looked at behind the last date of a plan for the next working day
-DAYS_AHEAD = 31
 
 
 class SaleOrder(models.Model):
@@ -29,9 +28,18 @@ class SaleOrder(models.Model):
 
     @api.onchange("sale_order_template_id")
     def _onchange_sale_order_template_id(self):
+        """Another quotation template replaces the order lines, and so the plan that a template made of them."""
+        chosen, has_lines = self._origin.sale_order_template_id, bool(self.order_line)
         result = super()._onchange_sale_order_template_id()
-        if not self.milestone_ids:
+        if self.milestone_template_id or not self.milestone_ids:
             self.milestone_template_id = self.sale_order_template_id.milestone_template_id
+        is_replaced = has_lines and self.sale_order_template_id and self.sale_order_template_id != chosen
+        if not result and is_replaced and self.milestone_ids and not self.milestone_template_id:
+            message = self.env._(
+                "The template replaces the order lines: the milestones have no amounts any more. Plan them anew, or "
+                "discard the change."
+            )
+            return {"warning": {"title": self.env._("Milestones without Amounts"), "message": message}}
         return result
 
     @api.model_create_multi
@@ -42,16 +50,24 @@ class SaleOrder(models.Model):
         return orders
 
     def write(self, vals):
+        is_chosen = vals.get("milestone_template_id")
+        planned = self.filtered("milestone_template_id") if is_chosen else self.browse()
         result = super().write(vals)
-        if vals.get("milestone_template_id"):
-            self._plan_from_chosen_template()
+        if is_chosen:
+            # a plan of another template, whose lines were replaced with the quotation template
+            stale = planned.filtered(lambda order: not order.milestone_ids.order_line_ids)
+            self._plan_from_chosen_template(stale)
         return result
 
-    def _plan_from_chosen_template(self):
-        """Plan quotations that have no plan yet; saving never fails for a template that does not fit."""
+    def _plan_from_chosen_template(self, stale=()):
+        """Plan quotations that have no plan yet; saving never fails for a template that does not fit.
+
+        :param stale: orders whose plan gives way to the new one
+        """
         for order in self:
             template = order.milestone_template_id
-            if order.milestone_ids or order._get_plan_refusal() or not order._get_divisible_lines():
+            has_plan = order.milestone_ids and order not in stale
+            if has_plan or order._get_plan_refusal() or not order._get_divisible_lines():
                 continue
             try:
                 with self.env.cr.savepoint():
@@ -213,13 +229,28 @@ class SaleOrder(models.Model):
 
     # -- what is planned -------------------------------------------------------------------------------
 
-    def _move_to_working_days(self, dates):
-        """Return the dates, those on days off of the company's calendar moved to the next working day."""
-        known = [day for day in dates if day]
-        if not known:
-            return dates
-        days_off = self.company_id._get_days_off(min(known), max(known) + timedelta(days=DAYS_AHEAD))
-        return [day and milestone_schedule.move_to_working_day(day, days_off.__contains__) for day in dates]
+    def _move_to_working_days(self, dates, first=None, last=None):
+        """Return the dates, those on days off of the company's calendar moved to the next working day.
+
+        :param date first, last: see ``move_to_working_day``
+        :raises UserError: when there is no next working day in the calendar any more
+        """
+        # dates may be centuries apart: what lies between them is not looked at
+        get_days_off = cache(self.company_id._get_days_off)
+
+        def is_day_off(day):
+            return day in get_days_off(*get_month(day))
+
+        try:
+            return [day and milestone_schedule.move_to_working_day(day, is_day_off, first, last) for day in dates]
+        except milestone_schedule.DateTooFar as error:
+            raise UserError(self._get_too_far_text()) from error
+
+    @api.model
+    def _get_too_far_text(self):
+        return self.env._(
+            "The plan would have dates after the year 9999: choose shorter delays or intervals, or fewer milestones."
+        )
 
     def action_save_milestone_template(self):
         """Make a milestone template of the plan and open it; amounts become shares of the plan.
@@ -313,6 +344,7 @@ class ResCompany(models.Model):
         They are those of the company's calendar, public holidays included; without a calendar, weekends.
         """
         self.ensure_one()
+        last = min(last, milestone_schedule.LAST_DAY)
         calendar = self.sudo().resource_calendar_id
         days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         if not calendar:

@@ -118,7 +118,7 @@ class SaleOrder(models.Model):
     def _sync_release_milestone(self):
         """Keep back of the milestones of quotations what the terms say.
 
-        :raises UserError: when a line cannot be divided, naming it
+        :raises UserError: when a line cannot be divided, naming it, or has nothing left to bill
         """
         if self.env.context.get(AT_WORK):
             return
@@ -131,7 +131,8 @@ class SaleOrder(models.Model):
             order._undo_retention_split()
             kept = order._get_retention_units() if order._retains_by_milestone() else {}
             if kept:
-                order._divide_retention(kept, release or order._create_release_milestone())
+                release = release or order._create_release_milestone()
+            if kept and order._divide_retention(kept, release):
                 order._update_release_milestone()
             else:
                 release.unlink()
@@ -159,10 +160,14 @@ class SaleOrder(models.Model):
         return result
 
     def _divide_retention(self, kept, release):
-        """Divide the lines of each milestone; the parts that are kept back become lines of ``release``."""
+        """Divide the lines of each milestone; the parts that are kept back become lines of ``release``.
+
+        :return: the lines that are divided
+        :raises UserError: when so much is to be kept back that nothing of a line is left to bill
+        """
         self.ensure_one()
         base_lines = self._get_rounded_base_lines()
-        divided, vals_list = self.env["sale.order.line"], []
+        divided, vals_list, used_up = self.env["sale.order.line"], [], {}
         for milestone, (part, whole) in kept.items():
             lines = milestone.order_line_ids.filtered(lambda line: not line.currency_id.is_zero(line.price_subtotal))
             lines._check_can_retain()
@@ -171,12 +176,35 @@ class SaleOrder(models.Model):
                 if shares[0]["untaxed"][0] and shares[1]["untaxed"][0]:
                     vals_list.append(line._keep_back(base_lines[line], weights, shares, release))
                     divided |= line
+                elif not shares[0]["untaxed"][0]:
+                    used_up[line] = abs(shares[1]["untaxed"][0])
         self.env["sale.order.line"].with_context(sale_no_log_for_new_lines=True).create(vals_list)
         if self.company_id.tax_calculation_rounding_method == "round_globally":
             for line, base_line in base_lines.items():
                 if line not in divided and not line.is_downpayment and not base_line["manual_tax_amounts"]:
                     line._write_past_guard({"retention_values": {"extra_tax_data": line.extra_tax_data or False}})
             self._fix_undivided_lines(divided, base_lines)
+        # a line of a few cents may be billed whole
+        if used_up and self._get_release_milestone_error():
+            raise UserError(self._get_used_up_error(used_up))
+        return divided
+
+    def _get_used_up_error(self, used_up):
+        """Return how much can be kept back when nothing would be left to bill of lines.
+
+        :param dict used_up: untaxed amounts of the lines, in units of the currency
+        """
+        line = next(iter(used_up))
+        # rounding takes a unit at most from each of the two parts
+        smallest = min((units for units in used_up.values() if units > 2), default=2)
+        return self.env._(
+            "A retention of %(percentage)s %% leaves nothing of %(line)s to bill with %(milestone)s. Enter at most "
+            "%(possible)s %%, or keep the retention back of each invoice instead.",
+            percentage=self._format_percentage(self.milestone_retention_percentage),
+            line=line._get_split_label(),
+            milestone=line.billing_milestone_id.name,
+            possible=self._format_percentage(10000 * (smallest - 2) // smallest / 100),
+        )
 
     def _undo_retention_split(self):
         """Put together again what was divided into billed and kept back."""

@@ -199,6 +199,24 @@ class TestDependencies(MilestoneCommon):
         with self.assertRefused("No open milestone"):
             self.test.action_shift_successors(1)
 
+    def test_the_dialog_is_not_disturbed_by_nonsense_days(self):
+        dialogs = self.env["sale.milestone.shift"].with_user(self.users["salesperson"])
+        wizard = Form(dialogs.with_context(default_milestone_id=self.design.id))
+        for days in (2000000000, -2000000000, 3651):
+            wizard.days = days
+            self.assertEqual([line["date_after"] for line in wizard.line_ids._records], [False, False])
+            shift = wizard.save()
+            with self.subTest(days=days), self.assertRefused("by whole days, at most 3650"):
+                shift.action_confirm()
+
+    def test_dates_are_not_shifted_past_the_calendar(self):
+        self.test.contract_date = date(9999, 12, 20)
+        wizard = self.env["sale.milestone.shift"].create({"milestone_id": self.design.id, "days": 300})
+        self.assertEqual(wizard.line_ids.mapped("date_after"), [date(2030, 11, 27), False])
+        with self.assertRefused("Test would be due after the year 9999: shift by fewer days"):
+            wizard.action_confirm()
+        self.assertEqual(self.build.contract_date, date(2030, 1, 31))
+
     def test_agreed_dates_are_shifted_by_nobody(self):
         self.design.contract_date += timedelta(days=3)
         self.order.action_confirm()

@@ -134,6 +134,60 @@ class TestDialogs(CountersignCommon):
         self.env.invalidate_all()
         self.assertEqual(dialog.amount_total, self.own.amount_total)
 
+    def test_dialogs_and_their_rows_belong_to_who_opened_them(self):
+        colleague = new_test_user(
+            self.env,
+            login="milestone_colleague",
+            groups="base.group_user,sales_team.group_sale_salesman_all_leads,account.group_account_user,"
+            "milestone_billing.group_countersigner,milestone_billing.group_approve_on_behalf",
+            company_id=self.company.id,
+            company_ids=[Command.set(self.company.ids)],
+        )
+        others = self.outsider | self.insider
+        others.group_ids |= colleague.group_ids
+        self.assertTrue(self.own.with_user(colleague).has_access("read"))
+        dialogs = [
+            self.env[name].with_user(colleague).create(values)
+            for name, values in self._prepare_dialogs(self.own, colleague).items()
+        ]
+        rows = [dialog[name] for dialog in dialogs for name in ("line_ids", "source_ids") if name in dialog._fields]
+        names = set(self.env.registry["sale.milestone.dialog.mixin"]._inherit_children)
+        self.assertEqual({records._name for records in dialogs + rows if records}, names, "none is forgotten")
+        self.env.flush_all()
+        for records in dialogs + rows:
+            for user in others:
+                stolen = records.with_user(user)
+                for refused in (
+                    lambda stolen=stolen: stolen.read(["display_name"]),
+                    lambda stolen=stolen: stolen.write({}),
+                    lambda stolen=stolen: stolen.unlink(),
+                ):
+                    self.env.invalidate_all()
+                    with self.subTest(model=records._name, user=user.login), self.assertRaises(AccessError):
+                        refused()
+                self.assertFalse(stolen.search_read([("id", "in", records.ids)]))
+            self.assertEqual(len(records.search_read([])), len(records))
+        for records in rows + dialogs:
+            self.assertTrue(records.unlink())
+
+    def _prepare_dialogs(self, order, user):
+        """Return what the dialogs about an order are created with, their rows included."""
+        dialogs = {name: dict(values) for name, values in self._get_dialogs(order).items() if "line" not in name}
+        dialogs.pop("sale.milestone.planner.source")
+        first, second = order.milestone_ids, order.milestone_ids.create({"order_id": order.id, "name": "Next"})
+        second.write({"predecessor_ids": [Command.set(first.ids)], "contract_date": "2030-01-01"})
+        proof = self.env["ir.attachment"].with_user(user).create({"name": "x", "raw": b"x"})
+        dialogs["sale.milestone.planner"].update(
+            line_ids=[Command.create({"name": "Row"})],
+            source_ids=[Command.create({"order_line_id": order.order_line[0].id})],
+        )
+        dialogs["sale.approval.reason"]["reason"] = "Why"
+        dialogs["sale.approval.on.behalf"].update(
+            partner_id=self.approver.id, comment="x", proof_ids=[Command.set(proof.ids)]
+        )
+        dialogs["sale.retention.release.wizard"].update(amount=1.0, due_date="2030-01-01")
+        return dialogs
+
     def test_rows_of_a_dialog_show_no_other_milestones(self):
         shift = self.env["sale.milestone.shift"].with_user(self.insider)
         rows = [Command.create({"milestone_id": self.design.id, "is_moved": True})]

@@ -234,6 +234,24 @@ class TestKickoffTasks(MilestoneCommon):
         design._write_agreed({"contract_date": "2031-03-11"})
         self.assertEqual(self._get_days(model), [date(2031, 4, 30)], "what is done stays as it was")
 
+    def test_a_far_contract_date_has_its_deadlines(self):
+        for due, last in (("3027-12-20", date(3027, 12, 17)), ("9999-12-31", date(9999, 12, 28))):
+            with self.subTest(due=due):
+                order = self._create_contract([milestone("Far", due, "Sketch", "Model")], milestone_create_project=True)
+                first, second = self._get_days(order.milestone_ids.deliverable_ids.task_id)
+                self.assertEqual(second, last, "three days are kept for the review")
+                self.assertTrue(date.fromisoformat(MONDAY) < first < second)
+                self.assertLess(first.weekday(), 5)
+        self.company.milestone_lead_days = 0
+        order = self._create_contract([milestone("Last", "9999-12-31", "Sketch")])
+        self.assertEqual(self._get_days(order.milestone_ids.deliverable_ids.task_id), [date(9999, 12, 29)])
+
+    def test_no_days_are_laid_out_for_no_tasks(self):
+        order = self._create_plan(confirm=False)
+        with patch.object(self.env.registry["res.company"], "_get_working_days") as working_days:
+            order.milestone_ids[2].contract_date = "3027-12-20"
+        working_days.assert_not_called()
+
     def test_the_review_period_is_what_is_kept_for_the_review(self):
         self.company.milestone_review_days = 12
         self.assertEqual(self.company.milestone_lead_days, 12)

@@ -1,4 +1,5 @@
 import time
+from datetime import date
 
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
@@ -116,26 +117,94 @@ class TestPlanWizard(MilestoneCommon):
         form.skip_days_off = True
         form.weighting = "front"
         planner = form.save()
+        # the last one would be on Monday, 1 February: it moves back to the Friday before its Saturday
         self.assertEqual(
-            [str(day) for day in planner.line_ids.mapped("contract_date")], ["2027-01-04", "2027-01-18", "2027-02-01"]
+            [str(day) for day in planner.line_ids.mapped("contract_date")], ["2027-01-04", "2027-01-18", "2027-01-29"]
         )
         self.assertEqual([round(share, 2) for share in planner.line_ids.mapped("percentage")], [50.0, 33.33, 16.67])
 
-    def test_own_weights(self):
+    def test_days_off_move_no_date_out_of_the_schedule(self):
+        order = self._create_quotation()
+        saturday, sunday, monday = date(2027, 1, 2), date(2027, 1, 3), date(2027, 1, 4)
+        self.assertEqual(order._move_to_working_days([saturday], first=saturday, last=sunday), [saturday])
+        self.assertEqual(order._move_to_working_days([saturday], first=saturday, last=monday), [monday])
+        self.assertEqual(
+            order._move_to_working_days([sunday], first=date(2026, 12, 1), last=sunday), [date(2027, 1, 1)]
+        )
+        self.assertEqual(order._move_to_working_days([None, monday], first=saturday, last=monday), [None, monday])
+
+    def test_dates_that_are_far_apart_skip_days_off_too(self):
         form = self._open(self._create_quotation())
+        form.method = "schedule"
+        form.start_date = "2027-01-02"
+        form.every = 60
+        form.milestone_count = 100
+        form.skip_days_off = True
+        dates = form.save().line_ids.mapped("contract_date")
+        self.assertEqual(len(dates), 100)
+        self.assertEqual((dates[0], dates[1]), (date(2027, 1, 4), date(2032, 1, 2)))
+        self.assertEqual(dates[-1], date(2522, 1, 2))
+        self.assertFalse([day for day in dates if day.weekday() > 4])
+
+    def test_own_weights(self):
+        order = self._create_quotation()
+        form = self._open(order)
         form.method = "schedule"
         form.weighting = "custom"
         with form.line_ids.edit(0) as row:
             row.weight = 2
         self.assertEqual([round(row["percentage"], 2) for row in form.line_ids._records], [50.0, 25.0, 25.0])
+        planner = form.save()
+        self.assertFalse(planner.problem)
+        planner.action_apply()
+        self.assertShown(planner, order)
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [549.99, 275.0, 275.0])
 
-    def test_a_schedule_that_is_none(self):
+    def test_a_milestone_without_weight(self):
         form = self._open(self._create_quotation())
         form.method = "schedule"
-        with self.assertLogs("odoo.tests.form.onchange", "WARNING") as log:
-            form.every = 0
-        self.assertIn("interval of at least one", log.output[0])
-        self.assertEqual(len(form.line_ids), 3)
+        form.milestone_count = 2
+        form.weighting = "custom"
+        for number in range(2):
+            with form.line_ids.edit(number) as row:
+                row.weight = 0
+        self.assertIn("Milestone 1 has no weight yet: enter one above zero", form.problem)
+        with form.line_ids.edit(0) as row:
+            row.weight = 3
+        self.assertIn("Milestone 2 has no weight yet", form.problem)
+        with form.line_ids.edit(1) as row:
+            row.weight = 1
+        self.assertFalse(form.problem)
+        self.assertEqual(form.save().line_ids.mapped("percentage"), [75.0, 25.0])
+
+    def test_a_schedule_that_is_none(self):
+        for settings, message in (
+            ({"every": 0}, "interval of at least one"),
+            ({"start_date": "2027-03-01", "end_by": "until", "until": "2027-02-28"}, "end date is before the start"),
+            (
+                {"start_date": "2027-03-01", "end_by": "until", "until": "2027-03-30", "last_day": True},
+                "No month ends between the start date and the end date",
+            ),
+            ({"milestone_count": 1001}, "at most 1000 milestones"),
+            ({"unit": "week", "every": 2147483647}, "after the year 9999"),
+            ({"every": 500000}, "after the year 9999"),
+            ({"start_date": "9999-12-25", "milestone_count": 1, "skip_days_off": True}, False),
+            ({"start_date": "9999-12-31", "skip_days_off": True, "milestone_count": 2}, "after the year 9999"),
+        ):
+            with self.subTest(settings=settings):
+                form = self._open(self._create_quotation())
+                form.method = "schedule"
+                self.assertEqual(len(form.line_ids), 3)
+                *others, (name, value) = settings.items()
+                for other, setting in others:
+                    form[other] = setting
+                if not message:
+                    form[name] = value
+                    continue
+                with self.assertLogs("odoo.tests.form.onchange", "WARNING") as log:
+                    form[name] = value
+                self.assertIn(message, log.output[0])
+                self.assertFalse(len(form.line_ids), "what the dialog does not show any more is not applied")
 
     def test_typed_percentages(self):
         order = self._create_quotation()
@@ -294,6 +363,30 @@ class TestPlanWizard(MilestoneCommon):
         self._apply(form)
         self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [500.0, 500.0])
         self.assertEqual(order.milestone_unplanned_amount, 99.99)
+
+    def test_a_line_that_was_whole_is_divided_anew(self):
+        order = self._create_quotation()
+        form = self._open(order)
+        self._type(form, "percentage", 40.0, 30.0, 30.0)
+        with form.source_ids.edit(1) as source:
+            source.divide = False
+            source.milestone_number = 3
+        self._apply(form)
+        form = self._open(order)
+        form.line_ids.remove(2)
+        with form.line_ids.edit(1) as row:
+            row.percentage = 60.0
+        with form.source_ids.edit(1) as source:
+            self.assertEqual(source.milestone_number, 3)
+            source.divide = True
+        self.assertFalse(form.problem)
+        planner = form.save()
+        self.assertEqual(planner.source_ids.mapped("milestone_number"), [0, 0])
+        planner.source_ids[1].milestone_number = 3  # as a client may send it
+        self.assertFalse(planner.problem)
+        planner.action_apply()
+        self.assertShown(planner, order)
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [440.0, 659.99])
 
     def test_a_line_of_a_milestone_that_is_not_there(self):
         order = self._create_quotation(self.consulting, self.hardware)

@@ -226,6 +226,46 @@ class TestReleaseMilestone(ReleaseMilestoneCommon):
         self.assertEqual(line.price_subtotal, 2000.0)
         self.assertEqual(self._amounts(order), [900.0, 9.0, 101.0])
 
+    def test_what_leaves_nothing_to_bill_is_refused(self):
+        order = self._create_contract([1000.0, 2000.0], confirm=False)
+        for percentage in (100.0, 99.9999):
+            with (
+                self.subTest(percentage=percentage),
+                self.assertRefused(
+                    r"retention of (100|99\.9999) % leaves nothing of .* to bill with Milestone 1.*at most 99\.99 %"
+                ),
+            ):
+                self._retain(order, percentage=percentage)
+        self.assertEqual(self._amounts(order), [1000.0, 2000.0])
+        self._retain(order, percentage=99.99)
+        self.assertEqual(self._amounts(order), [0.1, 0.2, 2999.7])
+        order.action_confirm()
+        self.assertEqual(order.state, "sale")
+
+    def test_the_highest_retention_is_possible(self):
+        order = self._create_gated_order([[self._line(0.5), self._line(3.0)], [self._line(70.0)]], confirm=False)
+        with self.assertRefused("at most 96 %"):
+            self._retain(order, percentage=100.0)
+        self._retain(order, percentage=96.0)
+        self.assertEqual(self._amounts(order), [0.14, 2.8, 70.56])
+        self.assertFalse(order._get_plan_error())
+
+    def test_what_is_too_small_to_be_divided_has_no_release(self):
+        order = self._create_contract([0.01], confirm=False)
+        self._retain(order, percentage=50.0)
+        self.assertEqual(self._amounts(order), [0.01])
+        order.action_confirm()
+        self.assertEqual(order.state, "sale")
+
+    def test_a_company_default_that_leaves_nothing_keeps_nobody_from_selling(self):
+        self.company.write({"milestone_retention_percentage": 100.0, "milestone_retention_method": "release_milestone"})
+        order = self._create_quotation(self._line(1000.0))
+        with self.assertRefused("at most 99.99 %"):
+            order._split_into_milestones([40, 60])
+        order.milestone_retention_cap = 10.0
+        order._split_into_milestones([40, 60])
+        self.assertFalse(order._get_plan_error())
+
     def test_goods_are_named(self):
         with self.assertRefused("Server.*goods"):
             order = self._create_gated_order([[self._line(500.0, item=self.goods)]], confirm=False)

@@ -62,6 +62,35 @@ class TestSchedule(BaseCase):
         self.assertEqual(schedule.move_to_working_day(date(2027, 1, 5), closed.__contains__), date(2027, 1, 5))
         self.assertEqual(schedule.move_to_working_day(date(2027, 1, 1), lambda day: True), date(2027, 1, 1))
 
+    def test_days_off_at_the_end_move_back(self):
+        closed = {date(2027, 1, day) for day in (1, 2, 3, 9, 10)}
+        for day, first, last, moved in (
+            (9, 1, 10, 8),
+            (9, 1, 11, 11),
+            (10, 9, 10, 10),
+            (2, 1, 3, 2),
+            (5, 1, 5, 5),
+        ):
+            with self.subTest(day=day, first=first, last=last):
+                days = [date(2027, 1, number) for number in (day, first, last)]
+                self.assertEqual(
+                    schedule.move_to_working_day(days[0], closed.__contains__, *days[1:]), date(2027, 1, moved)
+                )
+
+    def test_the_calendar_ends(self):
+        start = date(2027, 1, 1)
+        for number, unit in ((2147483647, "week"), (2000000000, "day"), (1000000, "month"), (10**30, "day")):
+            with self.subTest(number=number, unit=unit), self.assertRaises(schedule.DateTooFar):
+                schedule.add_delay(start, number, unit)
+        for refused in (
+            lambda: schedule.get_dates(start, 2147483647, "week", count=2),
+            lambda: schedule.get_chained_dates(start, [(2000000000, "week", "order")]),
+            lambda: schedule.move_to_working_day(date.max, lambda day: True),
+        ):
+            with self.assertRaises(schedule.DateTooFar):
+                refused()
+        self.assertEqual(schedule.get_dates(date(9999, 12, 1), 1, "month", until=date.max), [date(9999, 12, 1)])
+
     def test_weights(self):
         self.assertEqual(schedule.get_weights("equal", 3), [1, 1, 1])
         self.assertEqual(schedule.get_weights("front", 4), [4, 3, 2, 1])

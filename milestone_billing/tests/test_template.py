@@ -90,9 +90,43 @@ class TestTemplate(MilestoneCommon):
                 line.percentage = 50.0 if name == "A" else line.percentage
         self.assertEqual(form.save().line_ids.mapped("percentage"), [50.0, 50.0])
 
+    def test_a_delay_is_at_most_a_hundred_years(self):
+        for unit, number in (("day", 36500), ("week", 5200), ("month", 1200)):
+            with self.subTest(unit=unit):
+                self.build.write({"delay_unit": unit, "delay_number": number})
+                with self.assertRefused("Build comes later than a hundred years.*shorter delay", ValidationError):
+                    self.build.delay_number = number + 1
+        self.build.delay_unit = "day"
+        with self.assertRefused("shorter delay", ValidationError):
+            self.build.write({"delay_unit": "week", "delay_number": 36500})
+        with self.assertRefused("shorter delay", ValidationError):
+            self.build.delay_number = 2000000000
+
+    def test_delays_that_end_after_the_calendar_do_not_keep_from_saving(self):
+        self.env.flush_all()
+        # as it was saved before delays were limited
+        self.env.cr.execute(
+            "UPDATE sale_milestone_template_line SET delay_number = 2000000000 WHERE id = %s", self.build.ids
+        )
+        self.build.invalidate_recordset()
+        for unit in ("day", "week", "month"):
+            with self.subTest(unit=unit):
+                self.env.cr.execute(
+                    "UPDATE sale_milestone_template_line SET delay_unit = %s WHERE id = %s", [unit, self.build.id]
+                )
+                self.build.invalidate_recordset()
+                order = self._create_quotation(milestone_template_id=self.template.id)
+                self.assertFalse(order.milestone_ids)
+                self.assertIn("dates after the year 9999", order.message_ids[0].body)
+
     def test_predecessors_stay_in_the_template_and_go_in_no_circle(self):
-        with self.assertRefused("circle", ValidationError):
+        with self.assertRefused("wait for each other: Analysis → Build → Analysis. .*column After", ValidationError):
             self.analysis.predecessor_ids = self.build
+        self.build.predecessor_ids = self.design
+        with self.assertRefused("Analysis → Design → Build → Analysis", ValidationError):
+            self.analysis.predecessor_ids = self.build
+        with self.assertRefused("Build → Build", ValidationError):
+            self.build.predecessor_ids += self.build
         other = self._create_template([("Other", 100.0)]).line_ids
         with self.assertRefused("can only follow milestones of its template", ValidationError):
             other.predecessor_ids = self.build
@@ -234,12 +268,36 @@ class TestTemplate(MilestoneCommon):
         self.assertFalse(order.milestone_ids)
         self.assertFalse(order.copy().milestone_ids)
 
+    def test_another_quotation_template_plans_anew(self):
+        """It replaces the order lines, and with them the plan that a template made of them; no other plan."""
+        self.salesperson.group_ids |= self.env.ref("sale_management.group_sale_order_template")
+        first, other, plain = (self._create_quotation_template() for _each in range(3))
+        other.milestone_template_id = self._create_template([("Gamma", 40.0), ("Delta", 60.0)])
+        plain.milestone_template_id = False
+        order = self._fill_in(first).save()
+        with Form(order) as form:
+            form.sale_order_template_id = other
+        self.assertEqual(order.milestone_ids.mapped("name"), ["Gamma", "Delta"])
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [400.0, 600.0])
+        self.assertEqual(order.milestone_template_id, other.milestone_template_id)
+        with Form(order) as form:
+            form.client_order_ref = "Mine"
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [400.0, 600.0])
+        with Form(order) as form, self.assertLogs("odoo.tests.form.onchange", "WARNING") as log:
+            form.sale_order_template_id = plain
+        self.assertIn("have no amounts any more", log.output[0])
+        self.assertEqual(order.milestone_ids.mapped("name"), ["Gamma", "Delta"])
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [0.0, 0.0])
+
     def test_a_quotation_template_leaves_a_plan_alone(self):
         self.salesperson.group_ids |= self.env.ref("sale_management.group_sale_order_template")
         form = self._fill_in(self._create_quotation_template())
         with form.milestone_ids.new() as milestone:
             milestone.name = "Mine"
             milestone.amount_untaxed = 50.0
+        self.assertEqual(form.save().milestone_ids.mapped("name"), ["Mine"])
+        form = Form(self._create_quotation(milestone_ids=[Command.create({"name": "Mine"})]))
+        form.sale_order_template_id = self._create_quotation_template()
         self.assertEqual(form.save().milestone_ids.mapped("name"), ["Mine"])
 
     def test_a_template_that_does_not_fit_does_not_keep_from_saving(self):

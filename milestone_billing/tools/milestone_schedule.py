@@ -1,6 +1,6 @@
 """Dates and shares of a regular milestone plan; plain Python, nothing of Odoo in it."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from fractions import Fraction
 
 from dateutil.relativedelta import relativedelta
@@ -8,18 +8,35 @@ from dateutil.relativedelta import relativedelta
 UNITS = ("day", "week", "month")
 WEIGHTINGS = ("equal", "front", "back")
 MAX_MILESTONES = 1000
+# a hundred years
+MAX_DELAYS = {"day": 36500, "week": 5200, "month": 1200}
+# time zones know no later one
+LAST_DAY = date.max - timedelta(days=2)
 # nobody closes for longer; a calendar without any working day must not run for ever
 MAX_CLOSED_DAYS = 366
+
+
+class DateTooFar(ValueError):
+    """A date that no calendar has: they end with the year 9999."""
+
+
+class TooManyDates(ValueError):
+    """A schedule of more than ``MAX_MILESTONES`` dates."""
 
 
 def add_delay(day, number, unit):
     """Return ``day`` plus a number of days, weeks or months.
 
     A month has no 31st everywhere: the result is then its last day (31 January + 1 month = 28 or 29 February).
+
+    :raises DateTooFar: when the calendar ends before
     """
     if unit not in UNITS:
         raise ValueError(f"Unknown unit: {unit!r}")
-    return day + relativedelta(**{f"{unit}s": number})
+    try:
+        return day + relativedelta(**{f"{unit}s": number})
+    except (OverflowError, ValueError) as error:
+        raise DateTooFar(f"{number} {unit}s after {day} the calendar has ended.") from error
 
 
 def get_dates(start, every, unit, count=None, until=None, last_day=False):
@@ -34,6 +51,7 @@ def get_dates(start, every, unit, count=None, until=None, last_day=False):
     :param date until: last day on which a date may fall
     :param bool last_day: put every date on the last day of its month (months only)
     :raises ValueError: when a parameter makes no schedule
+    :raises DateTooFar, TooManyDates: when it makes one that is too long
     """
     if every < 1:
         raise ValueError("The interval is at least 1.")
@@ -41,14 +59,19 @@ def get_dates(start, every, unit, count=None, until=None, last_day=False):
         raise ValueError("A schedule needs a number of dates or an end.")
     dates = []
     while len(dates) < (count or MAX_MILESTONES + 1):
-        day = add_delay(start, every * len(dates), unit)
+        try:
+            day = add_delay(start, every * len(dates), unit)
+        except DateTooFar:
+            if until is None:
+                raise
+            break
         if last_day and unit == "month":
             day += relativedelta(day=31)
         if until is not None and day > until:
             break
         dates.append(day)
         if len(dates) > MAX_MILESTONES:
-            raise ValueError(f"More than {MAX_MILESTONES} dates.")
+            raise TooManyDates(f"More than {MAX_MILESTONES} dates.")
     return dates
 
 
@@ -57,6 +80,7 @@ def get_chained_dates(start, delays):
 
     :param delays: per date ``(number, unit, reference)``; the reference is ``order`` (after the start),
         ``previous`` (after the last date before, or the start) or ``none`` (no date)
+    :raises DateTooFar: when the calendar ends before one of them
     """
     dates, previous = [], start
     for number, unit, reference in delays:
@@ -68,13 +92,22 @@ def get_chained_dates(start, delays):
     return dates
 
 
-def move_to_working_day(day, is_day_off):
-    """Return the first day from ``day`` on that is no day off.
+def move_to_working_day(day, is_day_off, first=None, last=None):
+    """Return the first day from ``day`` on that is no day off; where that is too late, the last one before it.
 
     :param is_day_off: function of a date
+    :param date first, last: no day is moved behind ``last``, nor back before ``first``
+    :return: ``day`` itself where there is no working day
+    :raises DateTooFar: when the calendar ends before
     """
     for number in range(MAX_CLOSED_DAYS + 1):
-        moved = day + timedelta(days=number)
+        moved = add_delay(day, number, "day")
+        if last and moved > last:
+            break
+        if not is_day_off(moved):
+            return moved
+    for number in range(1, min((day - first).days, MAX_CLOSED_DAYS) + 1) if last else ():
+        moved = day - timedelta(days=number)
         if not is_day_off(moved):
             return moved
     return day

@@ -63,7 +63,8 @@ class SaleMilestonePlanner(models.TransientModel):
     until = fields.Date(help="No milestone is later than this day.")
     last_day = fields.Boolean(string="On the Last Day of the Month")
     skip_days_off = fields.Boolean(
-        help="Dates that fall on a weekend or public holiday of the company's calendar move to the next working day."
+        help="Dates that fall on a weekend or public holiday of the company's calendar move to the next working day, "
+        "or back to the one before where that is after the end date."
     )
     weighting = fields.Selection(
         [
@@ -136,6 +137,9 @@ class SaleMilestonePlanner(models.TransientModel):
         "line_ids.name",
         "line_ids.percentage",
         "line_ids.amount",
+        "line_ids.weight",
+        "method",
+        "weighting",
         "source_ids.divide",
         "source_ids.milestone_number",
     )
@@ -153,12 +157,16 @@ class SaleMilestonePlanner(models.TransientModel):
 
     @api.onchange(*SETTINGS)
     def _onchange_settings(self):
-        """Fill the rows anew; those named like a present milestone stay that milestone."""
+        """Fill the rows anew; those named like a present milestone stay that milestone.
+
+        Settings that make no plan leave no rows: those of before would be applied unseen.
+        """
         if self.method == "manual":
             return None
         try:
             rows = self._prepare_rows()
-        except (UserError, ValueError) as error:
+        except UserError as error:
+            self.line_ids = [Command.clear()]
             return {"warning": {"title": self.env._("No Plan"), "message": str(error)}}
         if rows is not None:
             self._fill(rows)
@@ -175,18 +183,7 @@ class SaleMilestonePlanner(models.TransientModel):
             return rows
         if not self.start_date or (self.end_by == "until" and not self.until):
             return None
-        if self.every < 1 or (self.end_by == "count" and self.milestone_count < 1):
-            raise UserError(self.env._("A schedule has at least one milestone, and an interval of at least one."))
-        dates = milestone_schedule.get_dates(
-            self.start_date,
-            self.every,
-            self.unit,
-            count=self.milestone_count if self.end_by == "count" else None,
-            until=self.until if self.end_by == "until" else None,
-            last_day=self.last_day,
-        )
-        if self.skip_days_off:
-            dates = self.order_id._move_to_working_days(dates)
+        dates = self._get_dates()
         weights = milestone_schedule.get_weights("equal" if self.weighting == "custom" else self.weighting, len(dates))
         self.split_by = "percentage"
         percentages = milestone_schedule.get_percentages(weights)
@@ -199,6 +196,46 @@ class SaleMilestonePlanner(models.TransientModel):
             }
             for number, (day, percentage, weight) in enumerate(zip(dates, percentages, weights, strict=True), 1)
         ]
+
+    def _get_dates(self):
+        """Return the dates of the regular schedule.
+
+        :raises UserError: when the settings make none
+        """
+        until = self.until if self.end_by == "until" else None
+        if self.every < 1 or (not until and self.milestone_count < 1):
+            raise UserError(self.env._("A schedule has at least one milestone, and an interval of at least one."))
+        if until and until < self.start_date:
+            raise UserError(
+                self.env._("The end date is before the start date: choose a later end date, or an earlier start date.")
+            )
+        try:
+            dates = milestone_schedule.get_dates(
+                self.start_date,
+                self.every,
+                self.unit,
+                count=self.milestone_count if not until else None,
+                until=until,
+                last_day=self.last_day,
+            )
+        except milestone_schedule.DateTooFar as error:
+            raise UserError(self.order_id._get_too_far_text()) from error
+        except milestone_schedule.TooManyDates as error:
+            raise UserError(
+                self.env._(
+                    "A schedule has at most %(count)s milestones: choose a smaller number, a longer interval, or an "
+                    "earlier end date.",
+                    count=milestone_schedule.MAX_MILESTONES,
+                )
+            ) from error
+        if not dates:
+            raise UserError(
+                self.env._(
+                    "No month ends between the start date and the end date: choose a later end date, or do not put "
+                    "the milestones on the last day of the month."
+                )
+            )
+        return self.order_id._move_to_working_days(dates, self.start_date, until) if self.skip_days_off else dates
 
     def _fill(self, rows):
         """Replace the rows of the plan."""
@@ -228,12 +265,17 @@ class SaleMilestonePlanner(models.TransientModel):
     @api.onchange("line_ids")
     def _onchange_line_ids(self):
         """Weights make percentages."""
-        if self.method == "schedule" and self.weighting == "custom":
+        if self._has_weights():
             rows = self.line_ids.filtered(lambda row: row.weight > 0)
             percentages = milestone_schedule.get_percentages(rows.mapped("weight")) if rows else []
             (self.line_ids - rows).percentage = 0.0
             for row, percentage in zip(rows, percentages, strict=True):
                 row.percentage = float(percentage)
+
+    def _has_weights(self):
+        """Whether the percentages follow from weights that the user enters."""
+        self.ensure_one()
+        return self.method == "schedule" and self.weighting == "custom"
 
     @api.onchange("split_by")
     def _onchange_split_by(self):

@@ -93,18 +93,25 @@ class SaleMilestonePlanner(models.TransientModel):
     def _get_problem(self):
         """Return why the plan cannot be made yet, naming the remainder, or an empty string."""
         divided = self.source_ids.filtered("divide")
-        numbers = set(self.source_ids.filtered(lambda source: not source.divide).mapped("milestone_number"))
+        whole = self.source_ids - divided
+        numbers = set(whole.mapped("milestone_number"))
         if not self.line_ids:
             return ""
         for number, row in enumerate(self.line_ids, 1):
             if row[self.split_by] < 0:
                 return self.env._("The share of %(milestone)s is negative.", milestone=row.name)
             if not row[self.split_by] and number not in numbers:
+                if self._has_weights():
+                    return self.env._(
+                        "%(milestone)s has no weight yet: enter one above zero, put an order line under it, or "
+                        "remove it.",
+                        milestone=row.name or number,
+                    )
                 return self.env._(
                     "%(milestone)s has no share yet: enter one, put an order line under it, or remove it.",
                     milestone=row.name or number,
                 )
-        wrong = self.source_ids.filtered(lambda source: source.milestone_number > len(self.line_ids))
+        wrong = whole.filtered(lambda source: source.milestone_number > len(self.line_ids))
         if wrong:
             return self.env._(
                 "%(line)s is to belong to milestone %(number)s, and there are %(count)s.",

@@ -1,5 +1,3 @@
-from datetime import timedelta
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Command
@@ -84,4 +82,4 @@ class SaleMilestoneShiftLine(models.TransientModel):
     def _compute_date_after(self):
         for line in self:
             days = line.shift_id.days if line.is_moved else 0
-            line.date_after = line.date_before and line.date_before + timedelta(days=days)
+            line.date_after = line.date_before and line.milestone_id._get_shifted_date(days)
