@@ -48,6 +48,7 @@ class AccountMove(models.Model):
 
     def action_switch_move_type(self):
         """:raises UserError: for bills of milestones: a credit note is made from the posted invoice"""
+        self.check_access("write")  # who may not learns nothing of the invoice
         if self.sudo().line_ids.billing_milestone_id:
             raise UserError(
                 self.env._("An invoice of milestones stays one. To credit milestones, reverse their posted invoice.")
@@ -114,6 +115,7 @@ class AccountMove(models.Model):
     def action_view_billing_milestones(self):
         """Open the milestones that this invoice bills or credits."""
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id("milestone_billing.sale_milestone_action")
         action["domain"] = [("id", "in", self.billing_milestone_ids.ids)]
         if len(self.billing_milestone_ids) == 1:

@@ -21,9 +21,7 @@ class AccountMove(models.Model):
     def _get_invoice_counterpart_amls_for_early_payment_discount_per_payment_term_line(self):
         is_included = self.invoice_payment_term_id.early_pay_discount_computation == "included"
         move = EarlyDiscount.mark(self) if is_included else self
-        return super(
-            AccountMove, move
-        )._get_invoice_counterpart_amls_for_early_payment_discount_per_payment_term_line()
+        return super(AccountMove, move)._get_invoice_counterpart_amls_for_early_payment_discount_per_payment_term_line()
 
     def _prepare_product_base_line_for_taxes_computation(self, product_line):
         base_line = super()._prepare_product_base_line_for_taxes_computation(product_line)

@@ -18,4 +18,7 @@ class AccountMoveLine(models.Model):
     def _check_milestone_not_held(self):
         """However an invoice line came about: it bills no milestone on hold."""
         bills = self.sudo().filtered(lambda line: line.move_type == "out_invoice")
-        bills.sale_line_ids.billing_milestone_id._check_not_on_hold()
+        held = bills.sale_line_ids.billing_milestone_id.filtered("on_hold")
+        if held:
+            held.sudo(False).check_access("read")
+            held._check_not_on_hold()

@@ -27,7 +27,7 @@ class AccountMoveLine(models.Model):
 
     _milestone_billed_once = models.UniqueIndex(
         "(milestone_billing_key) WHERE milestone_billing_key IS NOT NULL AND parent_state <> 'cancel'",
-        "This milestone is billed already.",
+        "This milestone is billed already. Credit its invoice, and choose Bill Again on the milestone.",
     )
 
     @api.depends("sale_line_ids")
@@ -46,6 +46,7 @@ class AccountMoveLine(models.Model):
                 raise UserError(self.env._("An invoice line bills one order line of a milestone, and nothing else."))
             for milestone in gated.billing_milestone_id:
                 if milestone.state != "approved":
+                    milestone.sudo(False).check_access("read")
                     raise UserError(
                         self.env._(
                             "%(milestone)s is not approved: it cannot be invoiced yet.",
@@ -97,6 +98,18 @@ class AccountMoveLine(models.Model):
         This is the amount of the ledger: with taxes rounded globally, the subtotal of a line may be a cent off.
         """
         return -sum(self.mapped("amount_currency"))
+
+    def _get_payment_states(self):
+        """Return how the documents of the lines are paid; what a draft would credit is owed until it is posted.
+
+        Odoo keeps a credit note that is set back to draft reconciled with its invoice, which stays "Reversed".
+        """
+        return {
+            "not_paid"
+            if move.payment_state == "reversed" and "draft" in move.reversal_move_ids.mapped("state")
+            else move.payment_state
+            for move in self.move_id
+        }
 
     def _is_milestone_bill(self):
         """Whether the line is one of an invoice, and not of a credit note."""

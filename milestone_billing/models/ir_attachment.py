@@ -22,6 +22,7 @@ class IrAttachment(models.Model):
 
     def write(self, vals):
         if not (CONTENT_FIELDS | EVIDENCE_FIELDS).isdisjoint(vals):
+            self.check_access("write")  # who may not learns nothing of the file, nor whether a guess is right
             changed = self.filtered(lambda attachment: attachment._is_changed_by(vals))
             changed._check_no_milestone_evidence()
         return super().write(vals)

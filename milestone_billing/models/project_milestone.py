@@ -32,6 +32,7 @@ class ProjectMilestone(models.Model):
 
         :raises UserError: when ``is_reached`` says something else than its approval
         """
+        self.check_access("write")  # who may not learns nothing of the milestone
         for billing in self.sudo().billing_milestone_ids:
             if bool(is_reached) != (billing.state == "approved"):
                 raise UserError(

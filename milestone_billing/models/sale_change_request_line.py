@@ -101,13 +101,14 @@ class SaleChangeRequestLine(models.Model):
     def _unlink_except_presented(self):
         self.request_id._check_content_free()
 
-    @api.constrains("action", "milestone_id", "target_id", "request_id")
+    @api.constrains("action", "milestone_id", "target_id", "after_id", "request_id")
     def _check_milestones(self):
         for line in self.sudo():
             strangers = (line.milestone_id | line.target_id | line.after_id).filtered(
                 lambda milestone, line=line: milestone.order_id != line.request_id.order_id
             )
             if strangers:
+                strangers.sudo(False).check_access("read")
                 raise ValidationError(
                     self.env._("%(milestone)s belongs to another contract.", milestone=strangers[0].display_name)
                 )
@@ -124,6 +125,7 @@ class SaleChangeRequestLine(models.Model):
                 lambda partner, family=family: partner.commercial_partner_id != family
             )
             if strangers:
+                strangers.sudo(False).check_access("read")
                 raise ValidationError(
                     self.env._(
                         "%(names)s: only contacts of %(customer)s can approve its milestones.",

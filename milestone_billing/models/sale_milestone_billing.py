@@ -8,6 +8,7 @@ from odoo.exceptions import AccessError, RedirectWarning, UserError, ValidationE
 from odoo.tools import format_date
 
 from .sale_milestone import AMOUNT_GROUPS, BILLING_STATES
+from .sale_milestone_screen import INTERNAL
 
 _logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class SaleMilestone(models.Model):
         readonly=True,
         copy=False,
         tracking=True,
+        groups=INTERNAL,
         help="An approved milestone on hold is not invoiced until the hold is lifted.",
     )
     invoice_queued_on = fields.Datetime(
@@ -58,7 +60,7 @@ class SaleMilestone(models.Model):
         copy=False,
         help="From then on the invoice queue takes the milestone; empty when it waits for a person.",
     )
-    invoice_error = fields.Text(string="Invoicing Failed", readonly=True, copy=False)
+    invoice_error = fields.Text(string="Invoicing Failed", readonly=True, copy=False, groups=INTERNAL)
 
     _invoice_queue = models.Index("(invoice_queued_on) WHERE invoice_queued_on IS NOT NULL")
 
@@ -75,6 +77,7 @@ class SaleMilestone(models.Model):
         "invoice_line_ids.amount_currency",
         "invoice_line_ids.move_id.move_type",
         "invoice_line_ids.move_id.payment_state",
+        "invoice_line_ids.move_id.reversal_move_ids.state",
     )
     def _compute_billing_state(self):
         for milestone in self:
@@ -96,9 +99,11 @@ class SaleMilestone(models.Model):
         if self.currency_id.is_zero(posted):
             return "credited"
         settled = {"paid", "in_payment", "reversed"}
-        states = set(current.move_id.mapped("payment_state"))
-        if states <= settled:  # an earlier billing may still be unpaid
-            return "paid" if set(invoice_lines.move_id.mapped("payment_state")) <= settled else "partial"
+        states, every = current._get_payment_states(), invoice_lines._get_payment_states()
+        if every <= settled:
+            return "paid"
+        if states <= settled:  # an earlier billing is still unpaid
+            states = every
         return "partial" if states & {"partial", "paid", "in_payment"} else "invoiced"
 
     @api.depends("invoice_line_ids.parent_state", "invoice_line_ids.amount_currency")
@@ -219,6 +224,7 @@ class SaleMilestone(models.Model):
         return self.order_id.action_view_invoice(invoices=invoices)
 
     def _start_billing_round(self):
+        self.env["account.move.line"].flush_model(["milestone_billing_key"])  # of the rounds until now
         for milestone in self:
             milestone._write_protected({"billing_round": milestone.billing_round + 1})
             milestone._post_review_note(

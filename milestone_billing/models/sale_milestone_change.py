@@ -73,6 +73,7 @@ class SaleMilestone(models.Model):
                 lambda partner, family=family: partner.commercial_partner_id != family
             )
             if strangers:
+                strangers.sudo(False).check_access("read")
                 raise ValidationError(
                     self.env._(
                         "%(names)s: only contacts of %(customer)s can approve its milestones.",

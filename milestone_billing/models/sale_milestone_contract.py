@@ -1,5 +1,8 @@
+from markupsafe import Markup
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import is_html_empty
 
 from .agreed_change import AgreedChange
 
@@ -40,6 +43,25 @@ class SaleOrderLine(models.Model):
 
 class SaleMilestone(models.Model):
     _inherit = "sale.milestone"
+
+    def write(self, vals):
+        """What is agreed may be detailed, and never unseen; a change order leaves a note of its own."""
+        is_detailed = "description" in vals and not AgreedChange.is_under_way(self.env)
+        agreed = self.filtered(lambda milestone: milestone._is_agreed()) if is_detailed else self.browse()
+        before = {milestone: milestone.description for milestone in agreed}
+        result = super().write(vals)
+        for milestone, scope in before.items():
+            if (milestone.description or "") != (scope or ""):
+                milestone._note_detailed_scope(scope)
+        return result
+
+    def _note_detailed_scope(self, before):
+        self.ensure_one()
+        if is_html_empty(before):
+            self._post_review_note(self.env._("Scope detailed after it was agreed with the client. There was none."))
+            return
+        note = self.env._("Scope detailed after it was agreed with the client. Before, it said:")
+        self._post_review_note(Markup("<p>%s</p><blockquote>%s</blockquote>") % (note, before))
 
     def _write_agreed(self, vals):
         """Write what the client agreed to change of a milestone, and let plan and project follow.

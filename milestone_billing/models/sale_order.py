@@ -138,6 +138,7 @@ class SaleOrder(models.Model):
                 lambda partner, family=family: partner.commercial_partner_id != family
             )
             if strangers:
+                strangers.sudo(False).check_access("read")
                 raise ValidationError(
                     self.env._(
                         "%(names)s: only contacts of %(customer)s can approve its milestones.",
@@ -191,6 +192,7 @@ class SaleOrder(models.Model):
 
     def _check_transition(self, state):
         """:raises UserError: when a contract would begin, end or come back past the buttons for it"""
+        self.check_access("write")  # who may not learns nothing of the order
         for order in self.sudo().filtered(lambda order: order.state != state):
             is_contract = bool(order.milestone_contract_hash)
             if (state == "sale" and order.milestone_ids) or (is_contract and {state, order.state} & {"sale", "cancel"}):

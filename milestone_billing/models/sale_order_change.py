@@ -85,6 +85,28 @@ class SaleOrder(models.Model):
         if any(order.milestone_review_rounds != rounds for order in self):
             raise UserError(self.env._("The included review rounds are agreed with the client."))
 
+    def _describe_free_changes(self):
+        changes = super()._describe_free_changes()
+        if detailed := self._get_detailed_milestones():
+            changes.append(self.env._("The scope was detailed since: %s.", ", ".join(detailed.mapped("name"))))
+        return changes
+
+    def _get_detailed_milestones(self):
+        """Return the milestones whose scope is not the one of the signed revision and its change orders."""
+        self.ensure_one()
+        order = self.sudo()
+        revision = order.agreed_revision_id
+        if order.state != "sale" or not revision:
+            return self.milestone_ids.browse()
+        agreed = {values["id"]: values["description"] for values in revision._read_snapshot()["milestones"]}
+        for line in order.change_order_ids.sorted("change_order_number").line_ids:
+            if line.created_milestone_id or (line.action == "change" and line._changes_scope()):
+                scope = line.new_description if line._changes_scope() else ""
+                agreed[(line.created_milestone_id or line.milestone_id).id] = scope
+        return self.milestone_ids.filtered(
+            lambda milestone: (milestone.description or "") != agreed.get(milestone.id, milestone.description or "")
+        )
+
     def _get_milestone_lines(self):
         self.ensure_one()
         return self.order_line.filtered(lambda line: line.billing_milestone_id and not line.display_type)

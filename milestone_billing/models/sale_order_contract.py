@@ -63,6 +63,7 @@ class SaleOrder(models.Model):
 
     def _check_payer(self, partner):
         """:raises UserError: when somebody else than who agreed would get the invoices"""
+        self.check_access("write")  # who may not learns nothing of the order
         payer = partner.sudo().commercial_partner_id
         for order in self.sudo().filtered(lambda order: order.milestone_ids._is_agreed()):
             if payer not in (order.partner_invoice_id | order.partner_id).commercial_partner_id:
@@ -133,19 +134,10 @@ class SaleOrder(models.Model):
             raise AccessError(self.env._("Only employees verify contracts."))
         if not self.milestone_contract_hash:
             raise UserError(self.env._("%(order)s is no agreed contract.", order=self.name))
-        problem = self._verify_signed_contract()
-        changes = not problem and self._get_administered_changes()
-        if problem:
+        if problem := self._verify_signed_contract():
             message, kind = problem, "danger"
-        elif changes:
-            message, kind = (
-                self.env._(
-                    "%(verified)s What sales administrators may change was changed since: %(changes)s",
-                    verified=self._describe_verified(),
-                    changes=changes,
-                ),
-                "warning",
-            )
+        elif changes := self._describe_free_changes():
+            message, kind = " ".join([self._describe_verified(), *changes]), "warning"
         else:
             message, kind = self.env._("%s The record of it is unbroken.", self._describe_verified()), "success"
         return {
@@ -163,6 +155,13 @@ class SaleOrder(models.Model):
         if count == 1:
             return self.env._("The order is what was signed, with 1 change order.")
         return self.env._("The order is what was signed, with %s change orders.", count)
+
+    def _describe_free_changes(self):
+        """Return what was changed since of that which may be, a sentence each."""
+        self.ensure_one()
+        if changes := self._get_administered_changes():
+            return [self.env._("What sales administrators may change was changed since: %s.", changes)]
+        return []
 
     def _verify_signed_contract(self):
         """Return the first thing that is not as it was signed, in words, or an empty string."""

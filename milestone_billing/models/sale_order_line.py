@@ -61,6 +61,7 @@ class SaleOrderLine(models.Model):
     def _check_billing_milestone(self):
         for line in self.filtered("billing_milestone_id"):
             if line.billing_milestone_id.order_id != line.order_id:
+                line.billing_milestone_id.sudo(False).check_access("read")
                 raise UserError(
                     self.env._(
                         "%(milestone)s belongs to another order.", milestone=line.billing_milestone_id.display_name

@@ -146,6 +146,7 @@ class SaleOrder(models.Model):
     def _check_milestone_retention_milestone(self):
         for order in self.filtered("milestone_retention_milestone_id"):
             if order.milestone_retention_milestone_id.order_id != order:
+                order.milestone_retention_milestone_id.sudo(False).check_access("read")
                 raise ValidationError(
                     self.env._(
                         "%(milestone)s belongs to another order: the retention of %(order)s cannot wait for it.",

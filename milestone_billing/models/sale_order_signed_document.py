@@ -42,7 +42,9 @@ class SaleOrder(models.Model):
     )
     signed_document_queued_on = fields.Datetime(readonly=True, copy=False, index="btree_not_null")
     signed_document_sent_on = fields.Datetime(string="Signed Contract Sent", readonly=True, copy=False)
-    signed_document_error = fields.Text(string="Signed Contract not Made", readonly=True, copy=False)
+    signed_document_error = fields.Text(
+        string="Signed Contract not Made", readonly=True, copy=False, groups="base.group_user"
+    )
 
     @property
     def _protected_fields(self):

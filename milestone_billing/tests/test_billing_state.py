@@ -123,6 +123,80 @@ class TestBillingState(MilestoneCommon):
             refund.action_post()
         self._check("credited", 0.0)
 
+    def test_a_credit_note_that_is_a_draft_again_pays_nothing(self):
+        invoice = self._approve_and_draft()
+        invoice.action_post()
+        refund = self._credit(invoice)
+        refund.button_draft()
+        self.assertEqual(invoice.payment_state, "reversed", "Odoo keeps the two reconciled")
+        self._check("invoiced", 1000.0)
+        refund.action_post()
+        self._check("credited", 0.0)
+        refund.button_draft()
+        refund.button_cancel()
+        self._check("invoiced", 1000.0)
+        self._pay(invoice)
+        self._check("paid", 1000.0)
+
+    def test_what_a_draft_would_credit_of_a_later_bill_is_owed(self):
+        invoice = self._approve_and_draft()
+        invoice.action_post()
+        self._credit(invoice, edit=self._reduce_to(250.0))
+        self._pay(invoice)
+        self.milestone.action_rebill()
+        self.milestone.action_create_invoices()
+        rest = self._invoices(self.milestone) - invoice
+        rest.action_post()
+        refund = self._credit(rest)
+        self._check("paid", 750.0)
+        refund.button_draft()
+        self._check("invoiced", 1000.0)
+
+    def test_the_reversal_of_a_credit_note_bills_again(self):
+        invoice = self._approve_and_draft()
+        invoice.action_post()
+        refund = self._credit(invoice)
+        again = self._credit(refund)
+        self.assertEqual((again.move_type, again.amount_untaxed), ("out_invoice", 1000.0))
+        self.assertEqual(self.milestone.billing_round, 2)
+        self._check("invoiced", 1000.0)
+        self._pay(again)
+        self._check("paid", 1000.0)
+
+    def test_a_credit_note_made_anew_leaves_an_unpaid_bill(self):
+        invoice = self._approve_and_draft()
+        invoice.action_post()
+        anew = self._credit(self._credit(invoice), modify=True)
+        self.assertEqual((anew.move_type, anew.state, invoice.payment_state), ("out_refund", "draft", "not_paid"))
+        self._check("invoiced", 1000.0)
+        anew.action_post()
+        self._check("credited", 0.0)
+
+    def test_a_credit_note_whose_amount_is_billed_again_is_not_reversed(self):
+        invoice = self._approve_and_draft()
+        invoice.action_post()
+        refund = self._credit(invoice)
+        self.milestone.action_rebill()
+        self.milestone.action_create_invoices()
+        again = self._credit(refund, post=False)
+        for bill in self._invoices(self.milestone).filtered(lambda move: move.state == "draft"):
+            with self.assertRefused("beyond the agreed"):
+                bill.action_post()
+        again.unlink()
+        self._invoices(self.milestone).filtered(lambda move: move.state == "draft").action_post()
+        self._check("invoiced", 1000.0)
+
+    def test_a_part_that_was_credited_is_billed_again_by_reversing_that(self):
+        invoice = self._approve_and_draft()
+        invoice.action_post()
+        refund = self._credit(invoice, edit=self._reduce_to(250.0))
+        self._credit(refund)
+        self._check("invoiced", 1000.0)
+        self._approve(self.second)
+        self._run_queue()
+        self._invoices(self.second).action_post()
+        self.assertBilledAsAgreed(self.order)
+
     def test_a_credit_note_in_part(self):
         invoice = self._approve_and_draft()
         invoice.action_post()

@@ -30,6 +30,38 @@ class TestContractGuards(MilestoneCommon):
             with self.subTest(cancelled=True, state=state), self.assertRefused("with the buttons of the order"):
                 self.order.write({"state": state})
 
+    def test_the_scope_of_an_agreed_milestone_changes_with_a_note(self):
+        user = self.users["salesperson"]
+        milestone = self._create_contract([{"amount_untaxed": 10.0, "description": "<p>Ten <b>screens</b></p>"}])
+        milestone = milestone.milestone_ids.with_user(user)
+        known = milestone.message_ids
+        milestone.description = "<p>One screen</p>"
+        note = milestone.message_ids - known
+        self.assertEqual((note.author_id, note.subtype_id), (user.partner_id, self.env.ref("mail.mt_note")))
+        self.assertIn("Scope detailed after it was agreed with the client.", note.body)
+        self.assertIn("<p>Ten <b>screens</b></p></blockquote>", note.body)
+        milestone.write({"description": milestone.description, "name": milestone.name})
+        self.assertEqual(milestone.message_ids, known | note, "saved again, it is the same")
+        quotation = self._create_contract([{"amount_untaxed": 10.0, "description": "<p>Free</p>"}], confirm=False)
+        free = quotation.milestone_ids
+        known = free.message_ids
+        free.description = "<p>As long as nobody agreed</p>"
+        self.assertEqual(free.message_ids, known)
+
+    def test_what_is_detailed_first_is_no_change_of_a_text(self):
+        self.first.description = "<p>Ten screens</p>"
+        self.assertIn("There was none.", self.first.message_ids[0].body)
+
+    def test_a_change_request_leaves_its_own_note(self):
+        line = {"milestone_id": self.first.id, "new_description": "<p>Two languages</p>"}
+        request = self.env["sale.change.request"].create(
+            {"order_id": self.order.id, "title": "More", "reason": "More", "line_ids": [Command.create(line)]}
+        )
+        request.action_submit()
+        request._approve(self._evidence(request))
+        self.assertEqual(self.first.description, "<p>Two languages</p>")
+        self.assertNotIn("detailed", "".join(self.first.message_ids.mapped("body")))
+
     def test_nobody_writes_a_quotation_with_milestones_to_be_a_contract(self):
         quotation = self._create_contract([10.0], confirm=False)
         with self.assertRefused("with the buttons of the order"):

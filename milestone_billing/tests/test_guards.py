@@ -196,6 +196,67 @@ class TestGuards(MilestoneCommon):
 
     # -- protected fields ----------------------------------------------------------------------------
 
+    def test_nobody_learns_of_a_milestone_by_pointing_at_it(self):
+        user = self._create_role_user("other_salesperson", "sales_team.group_sale_salesman")
+        self.first._write_protected({"name": "Vault"})
+        own = self._create_contract([100.0], user_id=user.id)
+        quotation = self._create_contract([100.0], confirm=False, user_id=user.id, lines=[{"name": "Work"}])
+        requirement = self.env["sale.requirement"].create({"order_id": quotation.id, "statement": "Fast"})
+        request = self.env["sale.change.request"].create(
+            {
+                "order_id": own.id,
+                "title": "More",
+                "reason": "Needed",
+                "line_ids": [Command.create({"milestone_id": own.milestone_ids.id, "amount": 1.0})],
+            }
+        )
+        stranger = self.env["res.partner"].create(
+            {"name": "Vault", "company_id": self.env["res.company"].create({"name": "Other"}).id}
+        )
+        planned, deliverable = quotation.milestone_ids, self.first.deliverable_ids
+        foreign = self.env["sale.requirement"].create(
+            {"order_id": self._create_contract([100.0], confirm=False).id, "statement": "Vault"}
+        )
+        for records, values in (
+            (request.line_ids, {"milestone_id": self.first.id}),
+            (request.line_ids, {"target_id": self.first.id}),
+            (request.line_ids, {"after_id": self.first.id}),
+            (request.line_ids, {"new_approver_ids": [Command.link(stranger.id)]}),
+            (request.line_ids.browse(), {"request_id": request.id, "milestone_id": self.first.id}),
+            (quotation, {"milestone_retention_milestone_id": self.first.id}),
+            (quotation, {"milestone_approver_ids": [Command.link(stranger.id)]}),
+            (quotation.order_line, {"billing_milestone_id": self.first.id}),
+            (
+                quotation.order_line.browse(),
+                {"name": "New", "order_id": quotation.id, "billing_milestone_id": self.first.id},
+            ),
+            (planned, {"predecessor_ids": [Command.link(self.first.id)]}),
+            (planned, {"approver_ids": [Command.link(stranger.id)]}),
+            (
+                planned.browse(),
+                {"name": "New", "order_id": quotation.id, "predecessor_ids": [Command.link(self.first.id)]},
+            ),
+            (planned.browse(), {"name": "New", "order_id": quotation.id, "approver_ids": [Command.link(stranger.id)]}),
+            (planned.deliverable_ids, {"milestone_id": self.first.id}),
+            (planned.deliverable_ids, {"requirement_ids": [Command.link(foreign.id)]}),
+            (planned.deliverable_ids.browse(), {"name": "New", "milestone_id": self.first.id}),
+            (
+                planned.deliverable_ids.browse(),
+                {"name": "New", "milestone_id": planned.id, "requirement_ids": [Command.link(foreign.id)]},
+            ),
+            (requirement, {"deliverable_ids": [Command.link(deliverable.id)]}),
+            (
+                requirement.browse(),
+                {"order_id": quotation.id, "statement": "Fast", "deliverable_ids": [Command.link(deliverable.id)]},
+            ),
+        ):
+            with self.subTest(model=records._name, values=values):
+                self.env.invalidate_all()
+                pointing = records.with_user(user)
+                with self.assertRaises(AccessError) as caught:
+                    pointing.write(values) if records else pointing.create(values)
+                self.assertNotIn("Vault", str(caught.exception))
+
     def test_protected_fields_are_refused_to_everybody(self):
         values = {"state": "approved", "billing_state": "paid", "order_state": "sale"}
         for record in (self.first, self.first.deliverable_ids):

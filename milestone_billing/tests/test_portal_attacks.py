@@ -194,6 +194,19 @@ class TestPortalAttacks(PortalCommon):
                 params = {"model": model, "method": "search_read", "args": [[]], "kwargs": {}}
                 self.make_jsonrpc_request(f"/web/dataset/call_kw/{model}/search_read", params)
 
+    def test_what_went_wrong_inside_is_for_employees(self):
+        internal = [(self.milestone, name) for name in ("invoice_error", "on_hold", "hold_reason")]
+        internal += [(self.order, name) for name in ("signed_document_error", "advance_error", "milestone_hold_note")]
+        portal, employee = self.portal_users[self.approver], self.users["salesperson"]
+        for record, name in internal:
+            with self.subTest(field=name):
+                self.assertTrue(record.with_user(portal).read(["name"]))
+                with self.assertRaises(AccessError):
+                    record.with_user(portal).read([name])
+                with self.assertRaises(AccessError):
+                    record.with_user(portal).search([(name, "!=", False)])
+                self.assertIn(name, record.with_user(employee).read([name])[0])
+
     def test_sharing_a_milestone_hands_out_no_credentials(self):
         wizard = (
             self.env["portal.share"]
@@ -235,6 +248,59 @@ class TestPortalAttacks(PortalCommon):
         self.assertEqual(
             self.url_open(path, allow_redirects=False).headers["Location"].replace(self.base_url(), ""), self._path()
         )
+
+    def test_refusals_tell_nothing_of_what_somebody_may_not_read(self):
+        """Whatever is behind an id, and whatever would be refused of it: the answer is that of Odoo."""
+        self.company.milestone_create_project = True
+        order = self._create_contract([{"name": "Vault", "amount_untaxed": 100.0}], milestone_invoice_policy="post")
+        milestone = order.milestone_ids
+        quotation = self._create_contract([100.0], confirm=False)
+        quotation.action_quotation_sent()
+        revision = {"res_model": "sale.order.revision", "res_id": quotation.revision_ids.id}
+        file = self._create_attachment("vault.txt", b"known")
+        proposal = self.env["ir.attachment"].sudo().create({"name": "vault.pdf", **revision})
+        milestone.deliverable_ids.attachment_ids = file
+        native = milestone.project_milestone_id
+        invoice = self._bill(milestone)
+        writes = [
+            (order, {"partner_invoice_id": self.stranger.id}),
+            (order, {"state": "draft"}),
+            (order, {"name": "x"}),
+            (order, {"partner_id": self.stranger.id}),
+            (order, {"milestone_cap_amount": 1.0}),
+            (order, {"milestone_retention_percentage": 50.0}),
+            (order, {"milestone_advance_percentage": 50.0}),
+            (order, {"signature": False}),
+            (order.order_line[-1], {"price_unit": 1.0}),
+            (order.order_line[-1], {"name": "x"}),
+            (milestone, {"name": "x"}),
+            (milestone, {"description": "x"}),
+            (milestone, {"order_id": self.order.id}),
+            (milestone.deliverable_ids, {"name": "x"}),
+            (file, {"name": "x"}),
+            (file, {"name": file.name}),
+            (file, {"raw": b"known"}),
+            (file, {"raw": b"guessed"}),
+            (proposal, {"name": "x"}),
+            (native, {"is_reached": False}),
+            (native, {"is_reached": True}),
+            (invoice, {"ref": "x"}),
+            (invoice.line_ids[0], {"billing_milestone_id": False}),
+        ]
+        calls = [(records, "write", (vals,)) for records, vals in writes]
+        calls += [(records, "unlink", ()) for records in dict.fromkeys(records for records, _vals in writes)]
+        calls += [
+            (invoice, name, ())
+            for name in ("action_switch_move_type", "action_view_billing_milestones", "button_draft", "button_cancel")
+        ]
+        for user in (self.portal_users[self.stranger], self.users["employee"]):
+            for records, name, args in calls:
+                with self.subTest(user=user.login, model=records._name, method=name, args=args):
+                    self.env.invalidate_all()
+                    with self.assertRaises(AccessError) as caught:
+                        getattr(records.with_user(user), name)(*args)
+                    for secret in ("ault", order.name, invoice.name, self.client_company.name):
+                        self.assertNotIn(secret, str(caught.exception))
 
     # -- scanners and other sites --------------------------------------------------------------------------
 

@@ -307,7 +307,9 @@ class TestVerifyContract(SignedCommon):
         self.assertIn("The order is what was signed.", self._verify()["message"])
 
     def _change(self, amount):
-        line = {"action": "change", "milestone_id": self.build.id, "amount": amount}
+        self._apply({"milestone_id": self.build.id, "amount": amount})
+
+    def _apply(self, line):
         request = self.env["sale.change.request"].create(
             {"order_id": self.order.id, "title": "More", "reason": "More", "line_ids": [Command.create(line)]}
         )
@@ -339,6 +341,19 @@ class TestVerifyContract(SignedCommon):
         params = self._verify()
         self.assertEqual(params["type"], "warning")
         self.assertIn("what was signed, with 1 change order. What sales administrators may change", params["message"])
+
+    def test_a_scope_that_was_detailed_is_told(self):
+        signed = self.design.description
+        self._apply({"milestone_id": self.build.id, "new_description": "<p>Two <b>languages</b>, <br>one shop</p>"})
+        self._apply({"action": "add", "new_name": "Later", "amount": 5.0, "new_description": "<p>A third one</p>"})
+        self.assertEqual(self._verify()["type"], "success")
+        self.design.description = "<p>Nine screens</p>"
+        self.build.description = "<p>One language</p>"
+        params = self._verify()
+        self.assertEqual(params["type"], "warning")
+        self.assertIn("with 2 change orders. The scope was detailed since: Design, Build.", params["message"])
+        self.design.description = signed
+        self.assertIn("The scope was detailed since: Build.", self._verify()["message"])
 
     def test_users_of_the_portal_do_not_verify(self):
         portal = self.env["res.users"].create(

@@ -5,7 +5,7 @@ class AccountMoveReversal(models.TransientModel):
     _inherit = "account.move.reversal"
 
     def reverse_moves(self, is_modify=False):
-        """ "Reverse and create invoice" is the decision to bill the milestones of the invoice again."""
-        if is_modify:
-            self.move_ids.sudo().billing_milestone_ids._start_billing_round()
+        """To "reverse and create invoice", or to reverse a credit note, is the decision to bill milestones again."""
+        again = self.move_ids.filtered(lambda move: is_modify or move.move_type == "out_refund")
+        again.sudo().billing_milestone_ids._start_billing_round()
         return super().reverse_moves(is_modify=is_modify)

@@ -6,7 +6,7 @@ class AccountPaymentRegister(models.TransientModel):
 
     @api.model
     def default_get(self, fields):
-        """A payment pays what clients owe: the trade part, then what is released of retentions, then the rest of them."""
+        """A payment pays what clients owe: the trade part, then what is released of retentions, then their rest."""
         values = super().default_get(fields)
         for command in values.get("line_ids") or []:
             lines = self.env["account.move.line"].browse(command[2])
