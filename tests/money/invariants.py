@@ -460,10 +460,10 @@ def waiting_on(account, company, currency):
     amount, balance = sum(lines.mapped("amount_currency")), sum(lines.mapped("balance"))
     for partial in lines.matched_debit_ids:
         if partial.debit_move_id.retention_order_id and partial.debit_move_id.parent_state == "posted":
-            amount, balance = amount + partial.debit_amount_currency, balance + partial.amount
+            amount, balance = amount + partial.credit_amount_currency, balance + partial.amount
     for partial in lines.matched_credit_ids:
         if partial.credit_move_id.retention_order_id and partial.credit_move_id.parent_state == "posted":
-            amount, balance = amount - partial.credit_amount_currency, balance - partial.amount
+            amount, balance = amount - partial.debit_amount_currency, balance - partial.amount
     return amount, balance
 
 

@@ -240,16 +240,25 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         self.step("post", lambda: self.pick(self.moves("draft"), index).action_post())
 
     @precondition(lambda self: self.moves("draft"))
-    @rule(index=INDEX, how=st.sampled_from(["cancel", "delete", "lower", "raise"]))
+    @rule(index=INDEX, how=st.sampled_from(["cancel", "delete", "lower", "raise", "take off"]))
     def change_draft(self, index, how):
         draft = self.pick(self.moves("draft"), index)
         actions = {
+            "take off": lambda: self.take_off(draft, index),
             "cancel": draft.button_cancel,
             "delete": draft.with_context(force_delete=True).unlink,
             "lower": lambda: self.edit(draft, index, 0.7),
             "raise": lambda: self.edit(draft, index, 1.1),
         }
         self.step(f"{how} draft", actions[how])
+
+    def take_off(self, draft, index):
+        """Take a milestone off an invoice of several."""
+        lines = draft.invoice_line_ids.filtered(lambda line: line.display_type == "product")
+        milestone = self.pick(lines.billing_milestone_id, index)
+        if draft.move_type != "out_invoice" or len(lines.billing_milestone_id) == 1:
+            raise UserError("Delete it, or edit it.")
+        lines.filtered(lambda line: line.billing_milestone_id == milestone).unlink()
 
     def edit(self, draft, index, factor):
         lines = self.agreed_lines(draft)
@@ -318,11 +327,16 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.invoices())
-    @rule(index=INDEX, share=st.sampled_from([None, 0.5, 1 / 3]))
-    def pay(self, index, share):
+    @rule(index=INDEX, share=st.sampled_from([None, 0.5, 1 / 3]), is_own=st.booleans())
+    def pay(self, index, share, is_own):
+        """Pay an invoice, or a part of it: in its currency, or all of it in the company's own."""
         invoice = self.pick(self.invoices(), index)
-        amount = share and max(invoice.amount_residual * share, invoice.currency_id.rounding)
-        self.step("pay", lambda: self.case._pay(invoice, amount))
+        own = invoice.company_currency_id
+        if is_own and own != invoice.currency_id:
+            self.step("pay in own currency", lambda: self.case._pay(invoice, currency_id=own.id))
+        else:
+            amount = share and max(invoice.amount_residual * share, invoice.currency_id.rounding)
+            self.step("pay", lambda: self.case._pay(invoice, amount))
 
     @precondition(lambda self: self.order.currency_id != self.order.company_id.currency_id)
     @rule(rate=st.sampled_from([1.3, 1.7, 2.1]))
