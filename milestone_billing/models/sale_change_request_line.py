@@ -120,19 +120,7 @@ class SaleChangeRequestLine(models.Model):
     @api.constrains("new_approver_ids")
     def _check_approvers(self):
         for line in self.sudo():
-            family = line.order_id.partner_id.commercial_partner_id
-            strangers = line.new_approver_ids.filtered(
-                lambda partner, family=family: partner.commercial_partner_id != family
-            )
-            if strangers:
-                strangers.sudo(False).check_access("read")
-                raise ValidationError(
-                    self.env._(
-                        "%(names)s: only contacts of %(customer)s can approve its milestones.",
-                        names=", ".join(strangers.mapped("display_name")),
-                        customer=family.display_name,
-                    )
-                )
+            line.order_id._check_approvers(line.new_approver_ids)
 
     # -- what it was written against --------------------------------------------------------------------
 

@@ -1,7 +1,6 @@
 from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
 from odoo.fields import Command
 
 from .sale_milestone import AMOUNT_GROUPS
@@ -68,19 +67,7 @@ class SaleMilestone(models.Model):
     @api.constrains("approver_ids")
     def _check_own_approvers(self):
         for milestone in self.sudo():
-            family = milestone.partner_id.commercial_partner_id
-            strangers = milestone.approver_ids.filtered(
-                lambda partner, family=family: partner.commercial_partner_id != family
-            )
-            if strangers:
-                strangers.sudo(False).check_access("read")
-                raise ValidationError(
-                    self.env._(
-                        "%(names)s: only contacts of %(customer)s can approve its milestones.",
-                        names=", ".join(strangers.mapped("display_name")),
-                        customer=family.display_name,
-                    )
-                )
+            milestone.order_id._check_approvers(milestone.approver_ids)
 
     def _get_policy(self):
         policy = super()._get_policy()

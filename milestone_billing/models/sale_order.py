@@ -133,19 +133,22 @@ class SaleOrder(models.Model):
     @api.constrains("milestone_approver_ids", "partner_id")
     def _check_milestone_approvers(self):
         for order in self:
-            family = order.partner_id.commercial_partner_id
-            strangers = order.milestone_approver_ids.filtered(
-                lambda partner, family=family: partner.commercial_partner_id != family
-            )
-            if strangers:
-                strangers.sudo(False).check_access("read")
-                raise ValidationError(
-                    self.env._(
-                        "%(names)s: only contacts of %(customer)s can approve its milestones.",
-                        names=", ".join(strangers.mapped("display_name")),
-                        customer=family.display_name,
-                    )
+            order._check_approvers(order.milestone_approver_ids)
+
+    def _check_approvers(self, approvers):
+        """:raises ValidationError: when somebody who is no contact of the customer would approve milestones"""
+        self.ensure_one()
+        family = self.partner_id.commercial_partner_id
+        strangers = approvers.filtered(lambda partner: partner.commercial_partner_id != family)
+        if strangers:
+            strangers.sudo(False).check_access("read")
+            raise ValidationError(
+                self.env._(
+                    "%(names)s: only contacts of %(customer)s can approve its milestones.",
+                    names=", ".join(strangers.mapped("display_name")),
+                    customer=family.display_name,
                 )
+            )
 
     @api.model_create_multi
     def create(self, vals_list):

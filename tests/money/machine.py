@@ -482,6 +482,7 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
             lambda move: (
                 (refunds and move.move_type == "out_refund")
                 or self.is_unneeded_advance(move)
+                or self.bills_free_lines_twice(move)
                 or invariants.raised_drafts(self, move.line_ids)
                 or move.amount_total < 0  # edited to less than it recovers of an advance
             )
@@ -494,6 +495,13 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         others = bills(lines.sale_line_ids.invoice_lines) - lines
         is_advance = all(line.sale_line_ids.is_downpayment and line.quantity > 0 for line in lines)
         return move.move_type == "out_invoice" and is_advance and not any(line.quantity < 0 for line in others)
+
+    def bills_free_lines_twice(self, move):
+        """Whether lines beside the plan are billed again: Odoo does so when the draft of before was cancelled."""
+        lines = move.line_ids.sale_line_ids.filtered(
+            lambda line: not (line.billing_milestone_id or line.is_downpayment)
+        )
+        return any(line.product_uom_id.compare(line.qty_invoiced, line.product_uom_qty) > 0 for line in lines)
 
     def release_all(self):
         if self.order.retention_withheld > 0:
