@@ -1,11 +1,12 @@
-from odoo import fields, models
-from odoo.exceptions import UserError
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
 
 RETENTION_BASES = [("untaxed", "Untaxed amount"), ("total", "Total, taxes included")]
 RETENTION_METHODS = [
     ("terms", "Kept back of each invoice"),
     ("release_milestone", "Billed with a release milestone"),
 ]
+MAX_RELEASE_DAYS = 3650  # after an approval
 RETENTION_TRIGGERS = [
     ("manual", "By hand"),
     ("date", "On a date"),
@@ -53,6 +54,19 @@ class ResCompany(models.Model):
         AND milestone_retention_reduced_after BETWEEN 0 AND 100 AND milestone_retention_days >= 0)""",
         "Retention is a percentage between 0 and 100, and its release is not before the approval.",
     )
+
+    @api.constrains("milestone_retention_days")
+    def _check_milestone_retention_days(self):
+        for company in self:
+            company._check_release_days(company.milestone_retention_days)
+
+    @api.model
+    def _check_release_days(self, days):
+        """:raises ValidationError: when a retention would be released longer after an approval than contracts last"""
+        if days > MAX_RELEASE_DAYS:
+            raise ValidationError(
+                self.env._("A retention is released at most %s days after the approval.", MAX_RELEASE_DAYS)
+            )
 
     def _get_retention_account(self):
         """Return the account of retained amounts: of the company, or of the nearest one above it.

@@ -142,6 +142,11 @@ class SaleOrder(models.Model):
                     )
                 )
 
+    @api.constrains("milestone_retention_days")
+    def _check_milestone_retention_days(self):
+        for order in self:
+            order.company_id._check_release_days(order.milestone_retention_days)
+
     @api.constrains("milestone_retention_milestone_id")
     def _check_milestone_retention_milestone(self):
         for order in self.filtered("milestone_retention_milestone_id"):

@@ -542,6 +542,15 @@ class TestRetention(RetentionCommon):
         self.assertEqual((invoice.amount_residual, order.retention_paid), (0.0, 100.0))
         self.assertListIsLedger(order)
 
+    def test_a_release_does_not_come_ages_after_the_approval(self):
+        order = self._create_retained(
+            [1000.0], confirm=False, method="release_milestone", trigger="milestone", days=3650
+        )
+        order.milestone_ids.filtered("amount_untaxed").contract_date = self.today
+        for record in (order, self.company):
+            with self.assertRefused("at most 3650 days"), self.env.cr.savepoint():
+                record.milestone_retention_days = 2_000_000_000
+
     def test_orders_without_retention_are_left_alone(self):
         order = self._create_contract([1000.0])
         invoice = self._bill(order.milestone_ids)
