@@ -94,6 +94,7 @@ class SaleOrder(models.Model):
     def _get_detailed_milestones(self):
         """Return the milestones whose scope is not the one of the signed revision and its change orders."""
         self.ensure_one()
+        # Verify is for employees who read the order; what it compares with, they need not all read
         order = self.sudo()
         revision = order.agreed_revision_id
         if order.state != "sale" or not revision:
