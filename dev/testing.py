@@ -7,25 +7,33 @@ import subprocess
 
 from dev import settings, templates
 from dev.console import say
-from dev.files import lock
+from dev.files import fingerprint, lock, tree_fingerprint
 from dev.installation import CONFIGURATION, Installation, environment, set_up
 
 DATABASE = f"{settings.DATABASE_PREFIX}_test"
 SYSTEM_DATABASES = f"{settings.DATABASE_PREFIX}_system_"
 SYSTEM_TESTS = settings.ROOT / "tests"
+IGNORED = ("__pycache__", "i18n", "readme", "static")  # they change no life of a contract
 
-
-LIVES, STEPS = 2000, 50  # of the long run
+# Of the long run: it is interrupted sooner or later, so its parts are small.
+LIVES, STEPS, PARTS = 2000, 50, 40
 
 
 def run_long_tests() -> int:
-    """Play many long random lives of contracts (hours); MONEY_SEED=... repeats those of a seed."""
+    """Play many long random lives of contracts (hours); MONEY_SEED=... repeats or resumes those of a seed."""
     seed = os.environ.get("MONEY_SEED") or str(secrets.randbelow(10**6))
-    say(f"Playing {LIVES} lives of {STEPS} steps with MONEY_SEED={seed}")
+    lives = os.environ.get("MONEY_LIVES") or str(LIVES)
+    steps = os.environ.get("MONEY_STEPS") or str(STEPS)
+    played = fingerprint(seed, lives, steps, tree_fingerprint([*settings.addons(), SYSTEM_TESTS / "money"], IGNORED))
+    folder = settings.RUN / "lives" / played[:8]
+    folder.mkdir(parents=True, exist_ok=True)
+    say(f"Playing {lives} lives of {steps} steps; MONEY_SEED={seed} goes on with them if this is interrupted")
     os.environ.update(
         MONEY_SEED=seed,
-        MONEY_LIVES=os.environ.get("MONEY_LIVES") or str(LIVES),
-        MONEY_STEPS=os.environ.get("MONEY_STEPS") or str(STEPS),
+        MONEY_LIVES=lives,
+        MONEY_STEPS=steps,
+        MONEY_PARTS=str(PARTS),
+        MONEY_FOLDER=str(folder),
         MONEY_SECONDS=str(24 * 60 * 60),
         ARGS="tests/test_money.py",
     )

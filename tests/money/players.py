@@ -3,6 +3,8 @@
 They are niced, so that they may begin while other tests run, on the processors that are idle. Odoo ends the
 children of a test run after every class, so they are none: each has a session of its own and leaves files behind,
 ``money-<part>.log``, ``money-<part>.code`` when the part is over, and ``money-<process>.pid`` while the process lives.
+
+A run that keeps these files in a folder of its own (MONEY_FOLDER) goes on with the parts that have not passed.
 """
 
 import contextlib
@@ -19,12 +21,13 @@ from dev.installation import CONFIGURATION, environment, existing
 from tests.server import template
 
 FOLDER = Path(__file__).parent
+KEPT = os.environ.get("MONEY_FOLDER")
 # The same on every machine, as every part has lives and bugs of its own; shared out to the processes as they are free.
-PARTS = range(1, 9)
+PARTS = range(1, int(os.environ.get("MONEY_PARTS", 8)) + 1)
 
 
 def path(name: int | str, kind: str) -> Path:
-    return settings.LOGS / f"money-{name}.{kind}"
+    return Path(KEPT or settings.LOGS) / f"money-{name}.{kind}"
 
 
 class Players:
@@ -34,14 +37,15 @@ class Players:
         self.count = 0
 
     def __enter__(self):
-        for old in settings.LOGS.glob("money-*"):
-            old.unlink()
+        end_players()  # of a run that was killed
+        for part in PARTS:
+            if not (KEPT and has_passed(part)):
+                path(part, "log").unlink(missing_ok=True)
+                path(part, "code").unlink(missing_ok=True)
         return self
 
     def __exit__(self, *_exception):
-        for file in settings.LOGS.glob("money-*.pid"):
-            with contextlib.suppress(OSError, ValueError):  # it has just ended
-                os.killpg(int(file.read_text()), signal.SIGKILL)
+        end_players()
 
     def grow(self, count: int) -> None:
         """Let there be so many of them."""
@@ -64,7 +68,20 @@ class Players:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and not all(path(part, "code").exists() for part in PARTS):
             time.sleep(1)
-        return {part: read(part, "log") or "not played" for part in PARTS if read(part, "code") != "0"}
+        return {part: read(part, "log") or "not played" for part in PARTS if not has_passed(part)}
+
+
+def end_players() -> None:
+    for file in path("player-0", "pid").parent.glob("money-player-*.pid"):
+        with contextlib.suppress(OSError, ValueError):  # it has just ended
+            process = int(file.read_text())
+            if b"tests.money.players" in Path(f"/proc/{process}/cmdline").read_bytes():
+                os.killpg(process, signal.SIGKILL)
+        file.unlink(missing_ok=True)
+
+
+def has_passed(part: int) -> bool:
+    return read(part, "code") == "0"
 
 
 def read(name: int | str, kind: str) -> str:
