@@ -63,21 +63,6 @@ class SaleMilestone(models.Model):
         note = self.env._("Scope detailed after it was agreed with the client. Before, it said:")
         self._post_review_note(Markup("<p>%s</p><blockquote>%s</blockquote>") % (note, before))
 
-    def _write_agreed(self, vals):
-        """Write what the client agreed to change of a milestone, and let plan and project follow.
-
-        To be called after the agreement was checked.
-        """
-        changed = self.filtered(
-            lambda milestone: (
-                "predecessor_ids" in vals and milestone._is_changed_by("predecessor_ids", vals["predecessor_ids"])
-            )
-        )
-        self._write_protected(vals)
-        changed.sudo().filtered("early_reason")._forget_early_submission()
-        self.order_id._arrange_milestone_lines()
-        self._sync_project_milestone()
-
     def _get_contract_deliverables(self):
         """Return the deliverables that are signed: all of a quotation, later the same ones."""
         self.ensure_one()

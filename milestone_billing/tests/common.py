@@ -9,6 +9,8 @@ from odoo.fields import Command
 from odoo.addons.base.models.ir_cron import IrCron
 from odoo.addons.sale.tests.common import TestSaleCommon
 
+from ..models.agreed_change import AgreedChange
+
 ROLES = {
     "salesperson": "sales_team.group_sale_salesman",
     "sale_all": "sales_team.group_sale_salesman_all_leads",
@@ -198,6 +200,11 @@ class MilestoneCommon(TestSaleCommon):
         cls._submit(milestones.filtered(lambda milestone: milestone.state in ("draft", "in_progress")))
         for milestone in milestones:
             milestone.sudo()._approve(cls._evidence(milestone))
+
+    @classmethod
+    def _change_agreed(cls, milestone, values):
+        """Write what an approved change request may write of a contract."""
+        AgreedChange.mark(milestone).write(values)
 
     @classmethod
     @contextmanager

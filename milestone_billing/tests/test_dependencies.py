@@ -121,7 +121,7 @@ class TestDependencies(MilestoneCommon):
     def test_the_exception_is_made_for_what_was_open_then(self):
         self.order.action_confirm()
         self.build.action_allow_early("Agreed")
-        self.build._write_agreed({"predecessor_ids": [Command.link(self.aside.id)]})
+        self._change_agreed(self.build, {"predecessor_ids": [Command.link(self.aside.id)]})
         self.assertFalse(self.build.early_reason)
         self.assertTrue(self.build.is_blocked)
         with self.assertRefused("does not wait"):

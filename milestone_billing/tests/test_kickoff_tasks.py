@@ -225,13 +225,13 @@ class TestKickoffTasks(MilestoneCommon):
         order = self._create_plan()
         design = order.milestone_ids[0]
         sketch, model = design.deliverable_ids.task_id
-        design._write_agreed({"contract_date": "2031-04-01"})
+        self._change_agreed(design, {"contract_date": "2031-04-01"})
         self.assertEqual(self._get_days(sketch + model), [date(2031, 3, 7), date(2031, 3, 14)])
-        design._write_agreed({"contract_date": "2031-03-10"})
+        self._change_agreed(design, {"contract_date": "2031-03-10"})
         self.assertEqual(self._get_days(sketch + model), [date(2031, 3, 7), date(2031, 3, 7)])
         model.date_deadline = datetime(2031, 4, 30)
         model.state = "1_done"
-        design._write_agreed({"contract_date": "2031-03-11"})
+        self._change_agreed(design, {"contract_date": "2031-03-11"})
         self.assertEqual(self._get_days(model), [date(2031, 4, 30)], "what is done stays as it was")
 
     def test_a_far_contract_date_has_its_deadlines(self):

@@ -86,7 +86,7 @@ class TestProject(MilestoneCommon):
     def test_names_and_dates_of_the_plan_reach_the_project(self):
         order = self._create_project_contract()
         milestone = order.milestone_ids[0]
-        milestone._write_agreed({"name": "Renamed", "contract_date": "2032-01-01"})
+        self._change_agreed(milestone, {"name": "Renamed", "contract_date": "2032-01-01"})
         native = milestone.project_milestone_id
         self.assertEqual((native.name, str(native.deadline)), ("Renamed", "2032-01-01"))
 
