@@ -84,6 +84,7 @@ from . import res_config_settings_cap
 from . import res_config_settings_statement
 from . import account_move_line_retention
 from . import account_move_retention
+from . import account_move_retention_matching
 from . import account_move_retention_payment
 from . import account_payment_retention
 from . import res_company_retention

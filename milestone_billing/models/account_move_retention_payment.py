@@ -121,7 +121,30 @@ class AccountMove(models.Model):
                 next_due_date=next_parts[0]["date_maturity"] if next_parts else self.invoice_date_due,
                 next_payment_reference=self.name,
             )
+        elif self.currency_id.compare_amounts(custom_amount, amount_due) > 0:
+            values.update(next_amount_to_pay=amount_due)
         return values
+
+    def _get_asked_amount(self):
+        """Return what the client should pay by one payment: the trade part, later what is released."""
+        self.ensure_one()
+        return self._get_invoice_next_payment_values().get("amount_due", self.amount_residual)
+
+    def _get_portal_payment_link(self):
+        """The link of the QR code on the invoice asks for what its text asks for."""
+        if not self.retention_amount:
+            return super()._get_portal_payment_link()
+        wizard = self.env["payment.link.wizard"].with_context(active_id=self.id, active_model=self._name)
+        return wizard.create({"amount": self._get_asked_amount(), "res_model": self._name, "res_id": self.id}).link
+
+    def _generate_qr_code(self, silent_errors=False):
+        """The QR code for the client's bank asks for what the text of the invoice asks for."""
+        if self.retention_amount:
+            asked = self._get_asked_amount()
+            if self.currency_id.is_zero(asked):
+                return None
+            self = self.with_context(retention_asked_amount=asked)
+        return super()._generate_qr_code(silent_errors=silent_errors)
 
     def _has_to_be_paid(self):
         if not super()._has_to_be_paid():
@@ -168,3 +191,10 @@ class AccountMove(models.Model):
         return self.env._(
             "Retained %(amount)s %(until)s; to pay without it: %(due)s", amount=money(net), until=until, due=money(now)
         )
+
+
+class ResPartnerBank(models.Model):
+    _inherit = "res.partner.bank"
+
+    def build_qr_code_base64(self, amount, *args, **kwargs):
+        return super().build_qr_code_base64(self.env.context.get("retention_asked_amount", amount), *args, **kwargs)

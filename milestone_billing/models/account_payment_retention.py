@@ -1,17 +1,37 @@
-from odoo import api, models
+from odoo import api, fields, models
 
 
 class PaymentTransaction(models.Model):
     _inherit = "payment.transaction"
 
     def _create_payment(self, **extra_create_values):
-        """Once only retention is left to pay, an online payment goes to its account."""
-        items = self.invoice_ids.line_ids.filtered(
-            lambda line: line.display_type == "payment_term" and not line.reconciled and line.parent_state == "posted"
-        )
-        if items and all(item.retention_order_id for item in items):
-            self = self.with_context(retention_payment_account_id=items[0].account_id.id)
+        """An online payment goes to the trade account, or pays what is released of retentions."""
+        if account := self._get_account_beside_retention():
+            self = self.with_context(retention_payment_account_id=account.id)
         return super()._create_payment(**extra_create_values)
+
+    def _get_account_beside_retention(self):
+        """Return the account of the payment of invoices with a retention, else no account.
+
+        What is paid beyond the trade part and beyond what is released is a credit of the client, on the trade account:
+        somebody paid twice, say. It takes nothing of what is retained.
+        """
+        self.ensure_one()
+        terms = self.invoice_ids.line_ids.filtered(lambda line: line.display_type == "payment_term")
+        retained = terms.filtered("retention_order_id")
+        trade = terms - retained
+        if not retained:
+            return retained.account_id
+        is_trade_paid = all(line.reconciled for line in trade if line.parent_state == "posted")
+        owed = sum(
+            item.currency_id._convert(
+                item._get_retention_owed(), self.currency_id, item.company_id, fields.Date.context_today(self)
+            )
+            for item in retained
+        )
+        if not trade or (is_trade_paid and self.currency_id.compare_amounts(self.amount, owed) <= 0):
+            return retained[0].account_id
+        return trade[0].account_id
 
 
 class AccountPayment(models.Model):

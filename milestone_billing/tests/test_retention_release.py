@@ -79,34 +79,7 @@ class TestRetentionRelease(RetentionCommon):
         invoice = self._bill(order.milestone_ids)
         self._pay(invoice)
         release = self._release(order, 400.0)
-        provider = self.env["payment.provider"].search([("code", "=", "none")], limit=1) or self.env[
-            "payment.provider"
-        ].create({"name": "Test", "code": "none"})
-        journal = self.company_data["default_journal_bank"]
-        provider = provider.copy({"company_id": self.company.id, "name": "Retention test"})
-        line = self.env["account.payment.method.line"].create(
-            {
-                "name": "Online",
-                "payment_method_id": self.env.ref("account.account_payment_method_manual_in").id,
-                "journal_id": journal.id,
-                "payment_provider_id": provider.id,
-                "payment_account_id": self.company_data["default_account_assets"].id,
-            }
-        )
-        provider.journal_id = journal
-        transaction = self.env["payment.transaction"].create(
-            {
-                "provider_id": provider.id,
-                "payment_method_id": self.env["payment.method"].search([], limit=1).id,
-                "reference": "retention",
-                "operation": "online_direct",
-                "amount": 400.0,
-                "currency_id": order.currency_id.id,
-                "partner_id": invoice.partner_id.id,
-                "invoice_ids": invoice.ids,
-            }
-        )
-        payment = transaction._create_payment(payment_method_line_id=line.id)
+        payment = self._pay_online(invoice, 400.0)
         self.assertEqual(payment.destination_account_id, self.retention_account)
         self.assertTrue(payment.move_id)
         self.assertEqual(invoice.amount_residual, 600.0)

@@ -1,0 +1,192 @@
+from unittest.mock import patch
+from urllib.parse import parse_qs, urlsplit
+
+from odoo.fields import Command
+from odoo.tests import tagged
+
+from .retention_common import RetentionCommon
+from .test_change_request import ChangeCommon
+
+
+@tagged("post_install", "-at_install")
+class TestRetentionMatching(RetentionCommon, ChangeCommon):
+    """Retentions of several contracts are on one account, and often on one invoice: each is its contract's own."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.company.milestone_invoice_schedule = "on_demand"
+
+    def _bill_together(self, *orders):
+        for order in orders:
+            self._approve(order.milestone_ids)
+        self.client_company.action_bill_milestones()
+        return orders[0].milestone_ids.invoice_line_ids.move_id
+
+    def _reduce(self, order, *amounts):
+        self._change(
+            order,
+            *(
+                {"action": "change", "milestone_id": milestone.id, "amount": -amount}
+                for milestone, amount in zip(order.milestone_ids, amounts, strict=True)
+            ),
+        )
+
+    def assertRetention(self, *expected):
+        """Of each contract: retained, released, paid and withheld."""
+        self.env.flush_all()
+        self.env.invalidate_all()
+        names = ("retained", "released", "paid", "withheld")
+        for order, amounts in expected:
+            self.assertEqual(tuple(order[f"retention_{name}"] for name in names), amounts, order.name)
+        self.assertListIsLedger(*(order for order, _amounts in expected))
+
+    def test_each_credit_note_is_set_against_its_own_invoice(self):
+        """Two reductions of one invoice and one of another, posted together."""
+        self.company.milestone_invoice_grouping = "order"
+        self.company.milestone_invoice_schedule = "at_once"
+        other, order = self._create_contract([700.0]), self._create_contract([1000.0, 2000.0])
+        self._bill((other | order).milestone_ids)
+        self._reduce(order, 100.0, 200.0)
+        self._reduce(other, 70.0)
+        self._run_queue()
+        for contract, credited in ((order, 345.0), (other, 80.5)):
+            invoice = self._invoices(contract.milestone_ids)
+            self.assertMoney(contract.currency_id, invoice.amount_total - invoice.amount_residual, credited)
+            credits = contract.milestone_ids.invoice_line_ids.move_id - invoice
+            self.assertEqual(credits.line_ids.matched_debit_ids.debit_move_id.move_id, invoice)
+            self.assertEqual(set(credits.mapped("payment_state")), {"paid"})
+
+    def test_a_credit_note_gives_back_the_retention_of_its_own_contract(self):
+        for credit in ("change order", "credit note", "after the payment"):
+            with self.subTest(credit=credit):
+                first, second = self._create_retained([1000.0]), self._create_retained([1000.0])
+                invoice = self._bill_together(first, second)
+                if credit == "after the payment":
+                    self._release(second)
+                    self._pay(invoice)
+                    self._pay(invoice)
+                    self.assertRetention((first, (100.0, 0.0, 0.0, 100.0)), (second, (100.0, 100.0, 100.0, 0.0)))
+                if credit == "change order":
+                    self._reduce(second, 500.0)
+                    self.client_company.action_bill_milestones()
+                else:
+                    self._credit(invoice, edit=lambda refund: self._halve(refund, second.milestone_ids))
+                paid = 100.0 if credit == "after the payment" else 0.0
+                self.assertRetention(
+                    (first, (100.0, 0.0, 0.0, 100.0)),
+                    (second, (50.0, min(paid, 50.0), paid, -50.0 if paid else 50.0)),
+                )
+
+    def _halve(self, refund, milestone):
+        for line in refund.invoice_line_ids:
+            if line.billing_milestone_id == milestone:
+                line.quantity = 0.5
+        (refund.invoice_line_ids - milestone.invoice_line_ids).unlink()
+
+    def test_a_payment_pays_what_is_released_of_each_contract(self):
+        for pay in (self._pay, self._pay_online):
+            with self.subTest(pay=pay.__name__):
+                first, second = self._create_retained([1000.0]), self._create_retained([1000.0])
+                invoice = self._bill_together(first, second)
+                self._pay(invoice)
+                self._release(second, 40.0)
+                self.assertEqual(invoice._get_invoice_next_payment_values()["next_amount_to_pay"], 40.0)
+                pay(invoice, 40.0)
+                self.assertRetention((first, (100.0, 0.0, 0.0, 100.0)), (second, (100.0, 40.0, 40.0, 60.0)))
+                self.assertFalse(invoice._has_to_be_paid())
+                self._release(first, 50.0)
+                self._release(second, 30.0)
+                pay(invoice, 80.0)
+                self.assertRetention((first, (100.0, 50.0, 50.0, 50.0)), (second, (100.0, 70.0, 70.0, 30.0)))
+                self._release(first, 50.0)
+                self._release(second, 30.0)
+                pay(invoice, 60.0)
+                pay(invoice, 20.0)
+                self.assertRetention((first, (100.0, 100.0, 100.0, 0.0)), (second, (100.0, 100.0, 100.0, 0.0)))
+                self.assertEqual(invoice.payment_state, self.env["account.move"]._get_invoice_in_payment_state())
+
+    def test_released_parts_are_paid_in_another_currency_at_another_rate(self):
+        currency = self._create_currency("RMT", 0.01, {"2020-01-01": 2.0, self.today: 3.0})
+        pricelist = self.env["product.pricelist"].create({"name": "RMT", "currency_id": currency.id})
+        first, second = (self._create_retained([1000.0], pricelist_id=pricelist.id) for _number in range(2))
+        for order in (first, second):
+            self._approve(order.milestone_ids)
+        with patch.object(self.registry["account.move"], "action_post", lambda move: None):
+            self.client_company.action_bill_milestones()
+        invoice = first.milestone_ids.invoice_line_ids.move_id
+        invoice.invoice_date = "2020-06-01"
+        invoice.action_post()
+        self.assertEqual(invoice.amount_total_signed, 1150.0)
+        self._pay(invoice)
+        self._release(first, 33.33)
+        self._release(second, 40.0)
+        self._pay(invoice, 73.33)
+        self.assertRetention((first, (100.0, 33.33, 33.33, 66.67)), (second, (100.0, 40.0, 40.0, 60.0)))
+        self._release(first)
+        self._release(second)
+        self._pay(invoice, 126.67)
+        self.assertRetention((first, (100.0, 100.0, 100.0, 0.0)), (second, (100.0, 100.0, 100.0, 0.0)))
+        items = self._items(first) | self._items(second)
+        self.assertEqual(items.mapped("amount_residual"), [0.0, 0.0])
+        self.assertTrue(all(item.full_reconcile_id for item in items))
+
+    def test_what_is_paid_twice_online_takes_no_retention(self):
+        order = self._create_retained([1000.0])
+        invoice = self._bill_together(order)
+        for _time in range(2):
+            payment = self._pay_online(invoice, 1050.0)
+            self.assertEqual(payment.destination_account_id, self.trade_account)
+        self.assertRetention((order, (100.0, 0.0, 0.0, 100.0)))
+        self.assertEqual(invoice.amount_residual, 100.0)
+        self._release(order, 40.0)
+        payment = self._pay_online(invoice, 1050.0)
+        self.assertEqual(payment.destination_account_id, self.trade_account)
+        payment = self._pay_online(invoice, 40.0)
+        self.assertEqual(payment.destination_account_id, self.retention_account)
+        self.assertRetention((order, (100.0, 40.0, 40.0, 60.0)))
+
+    def test_qr_codes_ask_for_what_the_invoice_asks_for(self):
+        order = self._create_retained([1000.0])
+        invoice = self._bill_together(order)
+        asked, amounts = [], []
+
+        def build(_bank, amount, *_args, **_kwargs):
+            amounts.append(amount)
+
+        def ask():
+            link = parse_qs(urlsplit(invoice._get_portal_payment_link()).query)
+            asked.append(float(link["amount"][0]))
+            invoice.qr_code_method = False
+            invoice._generate_qr_code()
+
+        bank = self.registry["res.partner.bank"]
+        self.company.qr_code = True
+        invoice.partner_bank_id = self.env["res.partner.bank"].create(
+            {"acc_number": "BE71096123456769", "partner_id": self.company.partner_id.id, "allow_out_payment": True}
+        )
+        with (
+            patch.object(bank, "get_available_qr_methods_in_sequence", lambda _bank: [("sct_qr", "SEPA")]),
+            patch.object(bank, "_get_error_messages_for_qr", lambda *_args: None),
+            patch.object(bank, "_build_qr_code_vals", build),
+        ):
+            ask()
+            self._pay(invoice)
+            ask()
+            self._release(order, 40.0)
+            ask()
+        self.assertEqual(asked, [1050.0, 0.0, 40.0])
+        self.assertEqual(amounts, [1050.0, 40.0])
+
+    def test_a_link_asks_for_no_more_than_is_asked(self):
+        order = self._create_retained([1000.0])
+        invoice = self._bill_together(order)
+        for amount, expected in ((2000.0, 1050.0), (1150.0, 1050.0), (500.0, 500.0)):
+            self.assertEqual(invoice._get_invoice_next_payment_values(amount)["next_amount_to_pay"], expected)
+
+    def test_full_reversal_of_an_invoice_of_several_contracts(self):
+        first, second = self._create_retained([1000.0]), self._create_retained([500.0])
+        invoice = self._bill_together(first, second)
+        self._credit(invoice)
+        self.assertRetention((first, (0.0, 0.0, 0.0, 0.0)), (second, (0.0, 0.0, 0.0, 0.0)))
+        self.assertEqual(invoice.payment_state, "reversed")
