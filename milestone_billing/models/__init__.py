@@ -68,9 +68,9 @@ from . import account_move
 from . import ir_attachment
 from . import ir_attachment_signed
 from . import account_move_line
+from . import early_discount
 from . import account_move_hold
 from . import account_move_cap
-from . import account_move_early_discount
 from . import account_move_statement
 from . import account_move_send_statement
 from . import res_company

@@ -133,7 +133,7 @@ class SaleOrderLine(models.Model):
                 Command.create(
                     {
                         **common,
-                        "account_id": items.account_id[:1].id,
+                        **self._get_advance_account(),
                         "balance": -difference,
                         "exchange_advance_line_id": self.id,
                     }

@@ -95,6 +95,8 @@ class AccountMoveLine(models.Model):
             if not (
                 currency.compare_amounts(amount.untaxed, self.price_subtotal)
                 or currency.compare_amounts(amount.total, self.price_total)
+                # rounded together with other lines, one of which was edited
+                or currency.compare_amounts(amount.untaxed, self.move_id.direction_sign * self.amount_currency)
             ):
                 return amount
         # edited by hand since

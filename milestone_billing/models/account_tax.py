@@ -39,6 +39,15 @@ class AccountTax(models.Model):
         return values
 
     @api.model
+    def _prepare_manual_tax_amounts(self, taxes, by_tax):
+        """Return the amounts that are fixed by tax, as Odoo takes them: with a key for each of the line's taxes.
+
+        Some taxes are none of the document, and have no amount: those that are withheld from payments.
+        """
+        keys = {str(tax.id): {} for tax in taxes._flatten_taxes_and_sort_them()[0]}
+        return {**keys, **by_tax} or {"": {}}  # Odoo ignores a fixed total without any tax
+
+    @api.model
     def _is_worth_the_same(self, base_line, extra_tax_data):
         """Whether a line is worth what it was when its amounts were fixed.
 

@@ -321,14 +321,16 @@ class SaleOrder(models.Model):
             "price_unit": part.untaxed + sum(part.get((tax.id, "tax"), 0.0) for tax in included),
             "manual_total_excluded_currency": part.untaxed,
             "manual_total_excluded": None,
-            "manual_tax_amounts": {
-                str(tax.id): {
-                    "tax_amount_currency": part.get((tax.id, "tax"), 0.0),
-                    "base_amount_currency": part.get((tax.id, "base"), 0.0),
-                }
-                for tax in taxes
-            }
-            or {"": {}},  # the engine ignores a fixed total without any tax
+            "manual_tax_amounts": self.env["account.tax"]._prepare_manual_tax_amounts(
+                base_line["tax_ids"],
+                {
+                    str(tax.id): {
+                        "tax_amount_currency": part.get((tax.id, "tax"), 0.0),
+                        "base_amount_currency": part.get((tax.id, "base"), 0.0),
+                    }
+                    for tax in taxes
+                },
+            ),
         }
 
     def _prepare_advance_invoice(self, base_lines, lines, percentage):

@@ -157,11 +157,13 @@ class SaleOrderLine(models.Model):
             **base_line,
             "manual_total_excluded": None,
             "manual_total_excluded_currency": untaxed,
-            "manual_tax_amounts": {
-                str(tax.id): {"tax_amount_currency": amount, "base_amount_currency": base}
-                for tax, (amount, base) in by_tax.items()
-            }
-            or {"": {}},  # the engine ignores a fixed total without any tax
+            "manual_tax_amounts": self.env["account.tax"]._prepare_manual_tax_amounts(
+                base_line["tax_ids"],
+                {
+                    str(tax.id): {"tax_amount_currency": amount, "base_amount_currency": base}
+                    for tax, (amount, base) in by_tax.items()
+                },
+            ),
         }
         return self.env["account.tax"]._export_base_line_extra_tax_data(fixed)
 

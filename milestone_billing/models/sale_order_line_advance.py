@@ -185,7 +185,13 @@ class SaleOrderLine(models.Model):
             tax_ids=[Command.set(taxes.ids)],
             extra_tax_data=self._prepare_fixed_tax_data(base_line, -amount.untaxed, by_tax),
             advance_milestone_id=milestone.id,
+            **self._get_advance_account(),
         )
+
+    def _get_advance_account(self):
+        """Return the account of the advance, for what is booked back: not the one that a recovery was moved to."""
+        posted = self._get_advance_bills().filtered(lambda line: line.parent_state == "posted")
+        return {"account_id": posted.account_id[:1].id} if posted else {}
 
     def _get_recovery_description(self, milestone):
         self.ensure_one()

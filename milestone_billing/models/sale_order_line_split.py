@@ -165,7 +165,9 @@ class SaleOrderLine(models.Model):
             by_tax = fixed["manual_tax_amounts"].setdefault(str(tax_id), {})
             by_tax[f"{name}_currency"] = order._from_units(units[0])
             by_tax[name] = order._from_units(units[1], company_currency)
-        fixed["manual_tax_amounts"] = fixed["manual_tax_amounts"] or {"": {}}  # see _prepare_fixed_tax_data
+        fixed["manual_tax_amounts"] = self.env["account.tax"]._prepare_manual_tax_amounts(
+            fixed["tax_ids"], fixed["manual_tax_amounts"]
+        )
         return {**self.env["account.tax"]._export_base_line_extra_tax_data(fixed), SPLIT: True}
 
     def _is_fixed_by_split(self):

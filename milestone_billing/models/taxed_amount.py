@@ -10,7 +10,7 @@ class TaxedAmount(dict):
         """Read the fixed amounts of an ``extra_tax_data``."""
         amount = cls(untaxed=data["manual_total_excluded_currency"])
         for tax, values in data["manual_tax_amounts"].items():
-            if tax:
+            if tax and values:
                 amount[int(tax), "tax"] = values.get("tax_amount_currency", 0.0)
                 amount[int(tax), "base"] = values.get("base_amount_currency", 0.0)
         return amount

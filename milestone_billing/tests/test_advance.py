@@ -513,6 +513,17 @@ class TestAdvance(AdvanceCommon):
         self.assertBilledAsAgreed(order)
         self.assertAdvanceSettled(order)
 
+    def test_a_recovery_on_another_account_leads_no_later_one_there(self):
+        order = self._create_with_advance([250.0, 250.0, 500.0], milestone_invoice_policy="draft")
+        self._run_queue()
+        self._get_advance_invoices(order).filtered(lambda move: move.state == "draft").action_post()
+        first = self._bill(order.milestone_ids[0])
+        recovery = first.invoice_line_ids.filtered("advance_milestone_id")
+        recovery.account_id = self.company_data["default_account_revenue"]
+        first.action_post()
+        later = self._bill(order.milestone_ids[1:])
+        self.assertEqual(later.invoice_line_ids.filtered("advance_milestone_id").account_id, self.advance_account)
+
     # -- payments -----------------------------------------------------------------------------------------
 
     def test_a_payment_at_the_signature_settles_the_advance(self):

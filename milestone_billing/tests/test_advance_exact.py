@@ -138,3 +138,36 @@ class TestAdvanceExact(AdvanceCommon):
         self.company.currency_exchange_journal_id = False
         self._bill(order.milestone_ids)
         self.assertIn("journal of exchange differences", order.milestone_ids.invoice_error)
+
+    def test_an_edited_advance_is_recovered_as_the_ledger_has_it(self):
+        """Lines are rounded together: who edits one changes another by a unit."""
+        currency = self.foreign[0]
+        self._set_rate(currency, "2020-01-01", 1.7)
+        self.company.tax_calculation_rounding_method = "round_globally"
+        lines = [
+            {"product_id": self.milestone_product.id, "price_unit": price, "product_uom_qty": quantity, "discount": 7.5}
+            | {"tax_ids": [Command.set(taxes.ids)]}
+            for price, quantity, taxes in (
+                (12345.67, 2.0, self.env["account.tax"]),
+                (100.0, 3.0, self.tax_15_included),
+            )
+        ]
+        order = self._create_with_advance(
+            [{}, {}, {}],
+            percentage=33.0,
+            currency=currency,
+            lines=lines,
+            confirm=False,
+            milestone_advance_policy="manual",
+        )
+        order._split_into_milestones(percentages=[30.0, 30.0, 40.0], milestones=order.milestone_ids)
+        order.action_confirm()
+        order.action_invoice_advance()
+        advance = self._get_advance_invoices(order)
+        advance.button_draft()
+        edited = advance.invoice_line_ids.filtered("tax_ids")
+        advance.invoice_line_ids = [Command.update(edited.id, {"price_unit": 63.7})]
+        advance.action_post()
+        self.assertMoney(currency, order.advance_remaining, advance.amount_total)
+        self._bill(order.milestone_ids)
+        self.assertAdvanceSettled(order)

@@ -74,3 +74,28 @@ class TestEarlyDiscount(MilestoneCommon):
         paid, booked = self._pay_early(advance + invoice)
         taxes = {tax: balance for (_account, tax), balance in booked.items() if tax}
         self.assertEqual((paid, taxes), (1127.0, {self.tax_15: 3.0}))
+
+    def test_taxes_that_are_reduced_always_are_refused(self):
+        """Milestones would have taxes of their own, and the order other ones."""
+        self.term.early_pay_discount_computation = "mixed"
+        order = self._create_gated_order([self.lines], confirm=False, payment_term_id=self.term.id)
+        with self.assertRefused("terms 2/10 reduce the taxes whether or not"):
+            order.action_confirm()
+        self._create_contract([], lines=self.lines, payment_term_id=self.term.id)
+        order.payment_term_id = False
+        order.action_confirm()
+
+    def test_no_tax_is_reduced_for_a_discount_that_a_retention_forbids(self):
+        self.company._create_retention_account()
+        self.term.early_pay_discount_computation = "mixed"
+        for percentage, tax, kinds in ((10.0, 150.0, set()), (0.0, 147.0, {"epd"})):
+            order = self._create_gated_order(
+                [self.lines[:1]], milestone_retention_percentage=percentage, milestone_invoice_policy="draft"
+            )
+            invoice = self._bill(order.milestone_ids)
+            invoice.invoice_payment_term_id = self.term
+            invoice.action_post()
+            self.assertMoney(invoice.currency_id, invoice.amount_tax, tax)
+            self.assertEqual(set(invoice.line_ids.mapped("display_type")) & {"epd"}, kinds)
+            self.assertMoney(invoice.currency_id, sum(invoice.line_ids.mapped("balance")), 0.0)
+            self.assertMoney(invoice.currency_id, invoice.retention_amount, 10 * percentage)

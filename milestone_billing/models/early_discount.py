@@ -1,4 +1,4 @@
-from odoo import models
+from odoo import api, models
 
 from .agreed_change import ContextMark
 
@@ -47,3 +47,33 @@ class AccountMove(models.Model):
                 for tax, amounts in base_line["manual_tax_amounts"].items()
             },
         }
+
+
+class AccountMoveLine(models.Model):
+    _inherit = "account.move.line"
+
+    @api.depends("billing_milestone_id")
+    def _compute_epd_needed(self):
+        """Who keeps a part back cannot pay early: no tax is reduced for it."""
+        super()._compute_epd_needed()
+        for line in self.filtered("epd_needed"):
+            if any(order._retains_by_terms() for order in line.move_id.sudo().line_ids.billing_milestone_id.order_id):
+                line.epd_needed = False
+
+
+class SaleOrder(models.Model):
+    _inherit = "sale.order"
+
+    def _get_plan_error(self):
+        """Each milestone has its taxes, to the cent; those of a whole order that is paid early are none of them."""
+        error = super()._get_plan_error()
+        term = self.payment_term_id
+        if error or not self.milestone_ids or not term.early_discount:
+            return error
+        if term.early_pay_discount_computation == "mixed":
+            return self.env._(
+                "The payment terms %(term)s reduce the taxes whether or not the client pays early, so milestones and "
+                "invoices would differ by cents. Choose terms whose discount reduces the tax on early payment, or never.",
+                term=term.name,
+            )
+        return False
