@@ -61,15 +61,19 @@ class SaleMilestone(models.Model):
             rest = rest.plus(weight.get(key, none))
         if currency.compare_amounts(part.untaxed, 0.0) <= 0 or currency.compare_amounts(available.untaxed, 0.0) <= 0:
             return []
-        wanted = self._get_recovered_part(available, part, rest)
-        pieces = []
+        wanted, room, pieces = self._get_recovered_part(available, part, rest), part, []
+        has_rest = currency.compare_amounts(rest.untaxed, 0.0) > 0
         for line, balance in list(balances.items()):
-            if currency.compare_amounts(wanted.untaxed, balance.untaxed) >= 0:
+            is_whole = currency.compare_amounts(wanted.untaxed, balance.untaxed) >= 0
+            if is_whole and has_rest and currency.compare_amounts(balance.total, room.total) > 0:
+                # its taxes are more than what is billed now: who takes the last unit takes them
+                wanted, is_whole = wanted.less_a_unit(currency), False
+            if is_whole:
                 piece = balances.pop(line)
             else:
                 piece = wanted
                 balances[line] = balance.minus(piece).rounded(currency)
-            wanted = wanted.minus(piece).rounded(currency)
+            wanted, room = wanted.minus(piece).rounded(currency), room.minus(piece)
             if not currency.is_zero(piece.untaxed):
                 pieces.append((line, piece))
             if currency.compare_amounts(wanted.untaxed, 0.0) <= 0:

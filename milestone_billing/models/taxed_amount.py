@@ -56,6 +56,12 @@ class TaxedAmount(dict):
             result[key] = currency.round(value * part.get(name, 0.0) / whole[name]) if whole.get(name) else 0.0
         return result
 
+    def less_a_unit(self, currency):
+        """Return the amount with the least less of it, and nothing at all when that was all."""
+        if currency.compare_amounts(self.untaxed, currency.rounding) <= 0:
+            return TaxedAmount()
+        return self.minus(TaxedAmount({key: currency.rounding for key in self if key[-1] != "tax"})).rounded(currency)
+
     def clamped(self, low, high):
         """Return each component within those of ``low`` and ``high``; the upper bound wins."""
         return TaxedAmount(

@@ -3,6 +3,7 @@ import random
 from odoo.fields import Command
 from odoo.tests import tagged
 
+from ..models.taxed_amount import TaxedAmount
 from .test_advance import AdvanceCommon
 
 
@@ -92,6 +93,33 @@ class TestAdvanceExact(AdvanceCommon):
         for seed in range(100, 108):
             with self.subTest(seed=seed):
                 self._play(seed)
+
+    def test_no_more_tax_is_recovered_than_a_milestone_has(self):
+        """Of the last unit of an advance there may be more tax than of what is billed: the next milestone takes it."""
+        currency = self.foreign[3]
+        self._set_rate(currency, "2020-01-01", 1.0)
+        order = self._create_with_advance([1.0, 1.0], currency=currency)
+        advance = order.order_line[:1]
+
+        def amount(untaxed, tax):
+            return TaxedAmount({"untaxed": untaxed, (1, "tax"): tax, (1, "base"): untaxed})
+
+        balances = {advance: amount(0.002, 0.001)}
+        [(_line, piece)] = order.milestone_ids[0]._recover(
+            "15 %", balances, {"15 %": amount(0.002, 0.0)}, [{"15 %": amount(0.002, 0.001)}]
+        )
+        self.assertEqual((piece.untaxed, piece.total), (0.001, 0.001))
+        self.assertEqual((balances[advance].untaxed, balances[advance].total), (0.001, 0.002))
+        [(_line, piece)] = order.milestone_ids[1]._recover("15 %", balances, {"15 %": amount(0.002, 0.001)}, [])
+        self.assertEqual((piece.untaxed, piece.total), (0.001, 0.002))
+        self.assertFalse(balances)
+
+        balances = {advance: amount(0.001, 0.001)}
+        left = order.milestone_ids[0]._recover(
+            "15 %", balances, {"15 %": amount(0.001, 0.0)}, [{"15 %": amount(0.002, 0.001)}]
+        )
+        self.assertFalse(left, "the unit waits for its tax")
+        self.assertEqual(balances[advance].total, 0.002)
 
     def test_changing_rates_are_booked_as_exchange_differences(self):
         currency = self.foreign[2]

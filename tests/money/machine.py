@@ -275,8 +275,12 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
             item
             for item in lines
             if sign * item.amount_currency > sign * before[item]
-            or (item.sale_line_ids.is_milestone_advance and abs(item.amount_currency) > abs(before[item]))
+            or (self.is_deducted(item) and abs(item.amount_currency) > abs(before[item]))
         )
+
+    def is_deducted(self, item):
+        """Whether the line recovers an advance, or is a reduction: with more of it, less than nothing may be billed."""
+        return item.sale_line_ids.is_milestone_advance or item.sale_line_ids.price_subtotal < 0
 
     def agreed_lines(self, document):
         """The lines of milestones and advances; a free line may be billed at any price, as on any order."""
@@ -288,7 +292,10 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
     @precondition(lambda self: self.moves("posted"))
     @rule(index=INDEX)
     def reset_to_draft(self, index):
-        self.step("reset", lambda: self.pick(self.moves("posted"), index).button_draft())
+        document = self.pick(self.moves("posted"), index)
+        if self.step("reset", document.button_draft) and document.move_type == "out_refund":
+            # what it gave back may have been retained again meanwhile
+            self.memory.retainable = max(self.memory.retainable, self.order.retention_retained)
 
     @precondition(lambda self: self.moves("cancel"))
     @rule(index=INDEX)
