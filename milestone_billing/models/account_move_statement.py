@@ -7,6 +7,20 @@ class AccountMove(models.Model):
     _inherit = "account.move"
 
     has_milestone_statement = fields.Boolean(compute="_compute_has_milestone_statement", compute_sudo=True)
+    # {id of a contract: number of its change orders when the document was posted}, for its statement
+    milestone_change_orders = fields.Json(groups="base.group_user", readonly=True, copy=False)
+
+    def _post(self, soft=True):
+        for move in self.sudo().filtered(lambda move: move.state == "draft" and move._has_statement()):
+            orders = move._get_statement_orders()
+            move.milestone_change_orders = {str(order.id): order.change_order_count for order in orders}
+        return super()._post(soft)
+
+    def _get_stated_change_orders(self, order):
+        """Return how many change orders of ``order`` the statement of this document knows, or None: all of them."""
+        if self.state != "posted":
+            return None
+        return (self.sudo().milestone_change_orders or {}).get(str(order.id))
 
     @api.depends("state", "line_ids.sale_line_ids")
     def _compute_has_milestone_statement(self):

@@ -136,7 +136,7 @@ class SaleOrder(models.Model):
             ).sorted("number"),
         }
 
-    def _get_change_orders(self):
-        """Return what both sides approved, in the order in which it was applied."""
+    def _get_change_orders(self, known=None):
+        """Return what both sides approved, in the order in which it was applied; only the first ``known`` of them."""
         self.ensure_one()
-        return self.sudo().change_order_ids.sorted("change_order_number")
+        return self.sudo().change_order_ids.sorted("change_order_number")[:known]

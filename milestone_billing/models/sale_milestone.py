@@ -28,7 +28,7 @@ AMOUNT_GROUPS = (
     "project.group_project_manager,milestone_billing.group_internal_reviewer"
 )
 # Part of the signed contract; deliverables and scope are detailed while the work goes on.
-CONTRACT_FIELDS = frozenset({"name", "contract_date", "predecessor_ids", "approver_ids", "review_days"})
+CONTRACT_FIELDS = frozenset({"name", "sequence", "contract_date", "predecessor_ids", "approver_ids", "review_days"})
 # What the client is asked to approve: it rests while a review is open.
 SCOPE_FIELDS = frozenset(
     {"name", "description", "contract_date", "predecessor_ids", "order_id", "deliverable_ids", "order_line_ids"}

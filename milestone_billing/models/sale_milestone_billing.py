@@ -296,7 +296,7 @@ class SaleMilestone(models.Model):
         for (company, policy, group), milestones in self._group_for_invoicing(grouping).items():
             milestones = milestones.with_company(company)
             if raise_errors:
-                invoices |= milestones._make_invoices(policy, group)
+                invoices |= milestones._make_invoices_or_tell(policy, group)
             else:
                 invoices |= milestones._try_invoices(policy, group)
         return invoices

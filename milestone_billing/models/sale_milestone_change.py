@@ -86,9 +86,24 @@ class SaleMilestone(models.Model):
             line.action in ("cancel", "merge") and line.request_id.state == "approved" for line in self.change_line_ids
         )
 
-    def _get_approved_changes(self):
-        self.ensure_one()
-        return self.amount_changes
+    def _get_approved_changes(self, known=None):
+        changes = super()._get_approved_changes(known)
+        if known is None:
+            return changes + self.amount_changes
+        lines = self.order_line_ids.filtered(
+            lambda line: line.change_line_id and line.change_line_id.request_id.change_order_number <= known
+        )
+        return self.currency_id.round(changes + sum(lines.mapped("price_subtotal")))
+
+    def _is_in_contract_history(self, known=None):
+        """What a later change order added was not there yet."""
+        is_known = super()._is_in_contract_history(known)
+        if known is None or not is_known:
+            return is_known
+        return any(
+            not line.change_line_id or line.change_line_id.request_id.change_order_number <= known
+            for line in self.order_line_ids
+        )
 
     def _get_plan_side(self):
         """Return what the plan says of the milestone: name, untaxed amount and contract date."""

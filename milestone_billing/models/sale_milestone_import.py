@@ -107,6 +107,8 @@ class SaleMilestone(models.Model):
         """Update deliverables of the same name instead of adding them again, and leave equal ones alone."""
         changes = []
         for code, number, vals in commands or ():
+            if code == Command.LINK and number in self.deliverable_ids.ids:
+                continue
             if code == Command.CREATE:
                 same = self.deliverable_ids.filtered(lambda known, vals=vals: known.name == vals.get("name"))[:1]
                 code, number = (Command.UPDATE, same.id) if same else (code, number)

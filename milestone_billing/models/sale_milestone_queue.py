@@ -1,8 +1,9 @@
 from datetime import timedelta
 
-from psycopg2 import OperationalError
+from psycopg2 import IntegrityError, OperationalError
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 # Milestones of a batch: at least so many if there are, more when a customer's invoice has more.
 BATCH_SIZE = 200
@@ -100,6 +101,25 @@ class SaleMilestone(models.Model):
         for milestones in units.values():
             invoices |= milestones._try_invoices(policy, grouping)
         return invoices
+
+    def _make_invoices_or_tell(self, policy, grouping):
+        """Make all invoices or none.
+
+        :raises UserError: naming which of several milestones cannot be invoiced, and why
+        """
+        invoices, error = self._attempt_invoices(policy, grouping)
+        if not error:
+            return invoices
+        if len(self) > 1 and isinstance(error, UserError | IntegrityError):
+            for milestone, reason in self._find_failures(policy, grouping, error).items():
+                raise UserError(
+                    self.env._(
+                        "%(milestone)s cannot be invoiced: %(reason)s",
+                        milestone=milestone.display_name,
+                        reason=milestone._describe_invoice_error(reason),
+                    )
+                ) from error
+        raise error
 
     def _attempt_invoices(self, policy, grouping, keep=True):
         """Make invoices, wholly or not at all.

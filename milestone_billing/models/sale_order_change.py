@@ -125,6 +125,22 @@ class SaleOrder(models.Model):
             lambda milestone: (milestone.sequence, milestone.id)
         )
 
+    def _get_milestones_after_changes(self, known=None):
+        live = super()._get_milestones_after_changes(known)
+        if known is None:
+            return live
+
+        def is_later(request):
+            return request.state == "approved" and request.change_order_number > known
+
+        ended_later = (self.milestone_ids - live).filtered(
+            lambda milestone: any(
+                line.action in ("cancel", "merge") and is_later(line.request_id) for line in milestone.change_line_ids
+            )
+        )
+        added_later = (live | ended_later).filtered(lambda milestone: is_later(milestone.change_request_id))
+        return (live | ended_later) - added_later
+
     def _get_order_lines_to_report(self):
         """What a change cancelled comes to nothing: the contract's history tells of it, and the price does not."""
         lines = super()._get_order_lines_to_report()

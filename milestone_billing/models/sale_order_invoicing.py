@@ -87,3 +87,27 @@ class SaleOrder(models.Model):
     def _get_update_prices_lines(self):
         """Amounts of milestones are agreed, not looked up in a pricelist."""
         return super()._get_update_prices_lines().filtered(lambda line: not line.billing_milestone_id)
+
+    def action_update_prices(self):
+        """Odoo says that all prices are those of the price list: those of the plan are not."""
+        result = super().action_update_prices()
+        planned = self.order_line.filtered(lambda line: line.billing_milestone_id and not line.display_type)
+        if not planned:
+            return result
+        message = self.env._(
+            "The amounts of milestones stay as they are planned: %(amount)s in all. To plan with the prices of the "
+            "price list, undo the plan, update the prices and plan again.",
+            amount=self.currency_id.format(sum(planned.mapped("price_subtotal"))),
+        )
+        self.message_post(body=message)
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "title": self.env._("Milestone Plan"),
+                "message": message,
+                "type": "warning",
+                "sticky": True,
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }

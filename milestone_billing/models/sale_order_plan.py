@@ -321,6 +321,7 @@ class SaleMilestone(models.Model):
 
     split_percentage = fields.Float(
         string="Share of the Divided Lines (%)",
+        readonly=True,
         groups="sales_team.group_sale_salesman",
         help="What the plan was made with, 0 to 100; the amounts follow from it.",
     )

@@ -48,6 +48,7 @@ class SaleOrder(models.Model):
               ``contract`` (original sum), ``changes`` (approved), ``revised``, ``previous``, ``current`` (this
               invoice), ``to_date``, ``percent`` (0–100 of the revised sum), ``remaining``; and to date
               ``retained`` and ``advance_recovered``
+            * ``known_changes``: how many change orders there were when the document was posted; None for all
             * ``subtotal``: their sums, under the same names
             * ``other``: lines of the order without milestone, of which no sum is agreed
             * ``billed``: subtotal and other lines
@@ -67,17 +68,18 @@ class SaleOrder(models.Model):
         moves = parts["previous"] | invoice
         retained = order._share_statement_retention(moves)
         milestones = order.milestone_ids.sorted(lambda milestone: (milestone.sequence, milestone.id))
-        rows, live = [], order._get_live_milestones()
-        numbers = {milestone: number for number, milestone in enumerate(live, 1)}
+        rows, number, known = [], 0, invoice._get_stated_change_orders(order)
+        live = order._get_milestones_after_changes(known)
         for milestone in milestones:
             billed = {part: amounts[part]["milestones"].get(milestone, 0.0) for part in parts}
-            if milestone in live or milestone._is_in_contract_history() or any(billed.values()):
+            number += milestone in live
+            if milestone in live or milestone._is_in_contract_history(known) or any(billed.values()):
                 rows.append(
                     {
-                        "number": numbers.get(milestone),
+                        "number": number if milestone in live else None,
                         "cancelled": milestone not in live,
                         "milestone": milestone,
-                        **milestone._prepare_statement_row(**billed),
+                        **milestone._prepare_statement_row(**billed, known=known),
                         "retained": retained.get(milestone, 0.0),
                         "advance_recovered": order.currency_id.round(
                             sum(amounts[part]["recovered_by"].get(milestone, 0.0) for part in parts)
@@ -89,6 +91,7 @@ class SaleOrder(models.Model):
             "invoice": invoice,
             "currency": order.currency_id,
             "rows": rows,
+            "known_changes": known,
             **order._prepare_statement_totals(rows, amounts),
         }
 
@@ -129,6 +132,11 @@ class SaleOrder(models.Model):
             pages[-1].append(row)
             room -= lines
         return pages
+
+    def _get_milestones_after_changes(self, known=None):
+        """Return the milestones that the first ``known`` change orders (all by default) leave in the contract."""
+        self.ensure_one()
+        return self._get_live_milestones()
 
     def _get_statement_moves(self, invoice):
         """Return the documents of the order that are posted before ``invoice``, or all posted ones."""
@@ -186,20 +194,24 @@ class SaleOrder(models.Model):
 class SaleMilestone(models.Model):
     _inherit = "sale.milestone"
 
-    def _get_approved_changes(self):
-        """Return by how much approved changes differ from the original sum, untaxed; part of ``amount_untaxed``."""
+    def _get_approved_changes(self, known=None):
+        """Return what approved changes add to the original sum, untaxed.
+
+        :param known: only the first so many change orders; all by default
+        """
         self.ensure_one()
         return 0.0
 
-    def _is_in_contract_history(self):
+    def _is_in_contract_history(self, known=None):
         """Whether the original contract sum or its changes are in part those of this milestone, cancelled or not."""
         self.ensure_one()
         return bool(self.order_line_ids)
 
-    def _prepare_statement_row(self, previous, current):
+    def _prepare_statement_row(self, previous, current, known=None):
         self.ensure_one()
-        changes, revised = self._get_approved_changes(), self.amount_untaxed
         round_ = self.currency_id.round
+        changes = self._get_approved_changes(known)
+        revised = round_(self.amount_untaxed - self._get_approved_changes() + changes)
         to_date = round_(previous + current)
         return {
             "contract": round_(revised - changes),

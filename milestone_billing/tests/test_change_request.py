@@ -717,6 +717,38 @@ class TestChangeRequest(ChangeCommon):
         row = next(row for row in values["rows"] if row["milestone"] == self.second)
         self.assertEqual((row["contract"], row["changes"], row["revised"]), (2000.0, 250.0, 2250.0))
 
+    def test_a_later_change_leaves_the_statement_of_an_invoice(self):
+        self._change(self.order, {"action": "change", "milestone_id": self.second.id, "amount": 250.0})
+        self._bill(self.first)
+        invoice = self._invoices(self.first)
+        report = "milestone_billing.report_statement"
+
+        def state():
+            self.env.flush_all()
+            self.env.invalidate_all()
+            values = invoice._get_statement_values()["statements"][0]
+            page = self.env["ir.actions.report"]._render_qweb_html(report, invoice.ids)[0].decode()
+            rows = [{name: value for name, value in row.items()} for row in values["rows"]]
+            return rows, values["subtotal"], page.count("Second language"), page.count("(cancelled)")
+
+        before = state()
+        self.assertEqual(len(before[0]), 3)
+        self.assertEqual(before[1]["changes"], 250.0)
+        self.assertEqual(before[2:], (1, 0))
+        self._change(
+            self.order,
+            {"action": "change", "milestone_id": self.first.id, "amount": -100.0},
+            {"action": "cancel", "milestone_id": self.third.id},
+            {"action": "add", "new_name": "Added", "amount": 5.0},
+        )
+        self._run_queue()
+        self.assertEqual(state(), before)
+        credit = self.first.invoice_line_ids.move_id - invoice
+        rows = credit._get_statement_values()["statements"][0]["rows"]
+        self.assertEqual([row["number"] for row in rows], [1, 2, None, 3])
+        self.assertEqual([row["changes"] for row in rows], [-100.0, 250.0, -3000.0, 5.0])
+        self.assertEqual((rows[0]["to_date"], rows[0]["percent"]), (900.0, 100.0))
+
     def _assert_stated_as_changed(self, order):
         """The statement and the history of the contract give the same sums."""
         order.invalidate_recordset()

@@ -52,6 +52,22 @@ class TestInvoiceQueue(MilestoneCommon):
         self.assertEqual(milestone.billing_state, "invoiced")
         self.assertFalse(milestone.invoice_error or milestone.activity_ids or milestone.invoice_queued_on)
 
+    def test_who_bills_several_now_is_told_which_one_fails(self):
+        account = self.env["account.account"].create({"name": "Old", "code": "999777", "account_type": "income"})
+        product = self._create_product(name="Old work", type="service", property_account_income_id=account.id)
+        orders = self.env["sale.order"].union(
+            *(self._create_contract([100.0]) for _number in range(2)),
+            self._create_contract([{"amount_untaxed": 300.0, "product_id": product.id, "name": "Old part"}, 50.0]),
+        )
+        orders.milestone_invoice_policy = "post"
+        self._approve(orders.milestone_ids)
+        account.active = False
+        with self.assertRefused(r"Old part.* cannot be invoiced: .*999777"):
+            orders.milestone_ids.action_create_invoices()
+        self.assertFalse(orders.invoice_ids, "all or none")
+        with self.assertRefused("999777"):
+            orders.milestone_ids.filtered(lambda milestone: milestone.name == "Old part").action_create_invoices()
+
     # -- policies -----------------------------------------------------------------------------------
 
     def test_the_policy_says_what_an_approval_leads_to(self):

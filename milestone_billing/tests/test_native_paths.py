@@ -160,8 +160,10 @@ class TestNativePaths(MilestoneCommon):
             [123.0], confirm=False, lines=[{"product_id": self.product_a.id, "price_unit": 1.0}]
         )
         self.milestone_product.list_price = 55.0
-        order.action_update_prices()
+        action = order.action_update_prices()
         self.assertEqual(order.milestone_ids.amount_untaxed, 123.0)
+        self.assertIn("stay as they are planned: $\xa0123.00", action["params"]["message"])
+        self.assertIn("stay as they are planned", order.message_ids[0].body)
         self.assertEqual(order.order_line.filtered(lambda line: line.product_id == self.product_a).price_unit, 1000.0)
 
     def test_updating_taxes_on_a_quotation_keeps_the_untaxed_amounts(self):

@@ -217,17 +217,19 @@ class TestSpreadsheet(MilestoneCommon):
                 self.assertEqual(self._get_plan(other), plan)
 
     def test_an_export_with_external_ids_comes_back_without_a_change(self):
-        quotation, agreed = self._create_rich_plan(), self._create_rich_plan()
-        agreed.action_confirm()
+        quotation, agreed, reviewed = (self._create_rich_plan() for _number in range(3))
+        (agreed | reviewed).action_confirm()
+        self._approve(reviewed.milestone_ids[0])
+        self._submit(reviewed.milestone_ids[1])
         names = ["id", "order_id/id", "sequence", *COLUMNS[:3], "predecessor_ids/id", "predecessor_names"]
         names += ["deliverable_ids/id", *COLUMNS[4:]]
-        for order in (quotation, agreed):
+        for order in (quotation, agreed, reviewed):
             rows = self._export(order.milestone_ids, names)
             plan, ids = self._get_plan(order), order.milestone_ids.ids
             lines = order.order_line.mapped("price_unit")
             messages = len(order.milestone_ids.message_ids)
             for content, file_type in ((self._csv(*rows), "text/csv"), (self._xlsx(*rows), XLSX)):
-                with self.subTest(state=order.state, file_type=file_type):
+                with self.subTest(states=order.milestone_ids.mapped("state"), file_type=file_type):
                     self.assertEqual(self._import(content, file_type, mapping=names), [])
                     self.assertEqual(order.milestone_ids.ids, ids)
                     self.assertEqual(self._get_plan(order), plan)
@@ -258,6 +260,22 @@ class TestSpreadsheet(MilestoneCommon):
         errors = self._import(self._csv(*rows), mapping=names)
         self.assertRegex(errors[0], "agreed with the client")
         self.assertEqual(order.milestone_ids[1].amount_untaxed, 3333.34)
+
+    def test_agreed_milestones_keep_their_order(self):
+        order = self._create_rich_plan()
+        order.action_confirm()
+        rows = self._export(order.milestone_ids, ["id", "sequence"])
+        rows[1][1] = "99"
+        self.assertRegex(self._import(self._csv(*rows), mapping=rows[0])[0], "agreed with the client")
+        with self.assertRefused("agreed with the client"):
+            order.milestone_ids[0].with_user(self.users["salesperson"]).sequence = 99
+
+    def test_shares_come_from_the_division_of_lines(self):
+        order = self._create_rich_plan()
+        rows = self._export(order.milestone_ids, ["id", "split_percentage"])
+        offered = self.env["base_import.import"].get_fields_tree("sale.milestone")
+        self.assertNotIn("split_percentage", [field["name"] for field in offered])
+        self.assertEqual(rows[0], ["id", "split_percentage"], "exported all the same")
 
     def test_currencies_keep_their_decimals(self):
         for code, amount in (("JPY", 12345.0), ("KWD", 1.125)):
