@@ -129,6 +129,7 @@ from . import res_config_settings_kickoff
 from . import sale_engagement_contact
 from . import sale_milestone_tasks
 from . import sale_order_tasks
+from . import sale_order_line_tasks
 from . import sale_order_team
 from . import sale_order_updates
 from . import sale_order_kickoff

@@ -83,6 +83,28 @@ class TestProject(MilestoneCommon):
         self._bill(order.milestone_ids)
         self.assertBilledAsAgreed(order)
 
+    def test_hours_that_cannot_be_divided_are_planned_all_the_same(self):
+        product = self._create_product(
+            name="Development",
+            type="service",
+            list_price=90.0,
+            uom_id=self.env.ref("uom.product_uom_hour").id,
+            service_type="timesheet",
+            service_tracking="task_in_project",
+        )
+        for percentages, hours in (([100 / 3] * 3, [2.67, 2.67, 2.67]), ([30.0, 30.0, 40.0], [2.4, 2.4, 3.2])):
+            order = self._create_contract(
+                [{}, {}, {}], confirm=False, lines=[{"product_id": product.id, "product_uom_qty": 8.0}]
+            )
+            order._split_into_milestones(percentages=percentages, milestones=order.milestone_ids)
+            order.action_confirm()
+            tasks = order.tasks_ids.filtered("sale_line_id").filtered("allocated_hours").sorted("id")
+            self.assertEqual([round(task.allocated_hours, 2) for task in tasks], hours)
+            self.assertAlmostEqual(sum(tasks.mapped("allocated_hours")), 8.0)
+            for task in tasks:
+                self.assertIn("Development", task.name)
+                self.assertTrue("%" in task.description or task.sale_line_id.product_uom_qty > 1)
+
     def test_names_and_dates_of_the_plan_reach_the_project(self):
         order = self._create_project_contract()
         milestone = order.milestone_ids[0]
