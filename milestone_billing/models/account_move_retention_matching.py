@@ -39,7 +39,7 @@ class AccountMoveLine(models.Model):
         for order in orders:
             own = [values for values in values_list if values["aml"].retention_order_id == order]
             results += match(self._get_unsettled(own))[0]
-        if not self.env.context.get("retention_of_own_contract"):
+        if len(orders) == 1 or not self.env.context.get("retention_of_own_contract"):
             results += self._match_released(self._get_unsettled(values_list), match)
             results += match(self._get_unsettled(values_list))[0]
         return results, {values["aml"].id for values in values_list} - {

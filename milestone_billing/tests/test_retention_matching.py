@@ -131,6 +131,21 @@ class TestRetentionMatching(RetentionCommon, ChangeCommon):
         self.assertEqual(items.mapped("amount_residual"), [0.0, 0.0])
         self.assertTrue(all(item.full_reconcile_id for item in items))
 
+    def test_a_credit_note_in_another_currency_leaves_nothing_of_its_rounding(self):
+        currency = self._create_currency("RMX", 0.001, {"2020-01-01": 1.7})
+        pricelist = self.env["product.pricelist"].create({"name": "RMX", "currency_id": currency.id})
+        order = self._create_retained([9876.54], pricelist_id=pricelist.id, milestone_invoice_schedule="at_once")
+        invoice = self._bill(order.milestone_ids)
+        refund = self._credit(invoice, edit=lambda refund: refund.invoice_line_ids.write({"quantity": 0.9}))
+        self.assertEqual(refund.retention_amount, 888.889)
+        given_back = refund.line_ids.filtered("retention_order_id")
+        self.assertEqual((given_back.amount_residual, given_back.amount_residual_currency), (0.0, 0.0))
+        kept = self.env["account.move.line"].search(
+            [("account_id", "=", self.retention_account.id), ("parent_state", "=", "posted")]
+        )
+        self.assertMoney(self.company.currency_id, sum(kept.mapped("balance")), sum(kept.mapped("amount_residual")))
+        self.assertFalse((kept - self._items(order)).filtered("amount_residual"), "exchange differences are matched")
+
     def test_what_is_paid_twice_online_takes_no_retention(self):
         order = self._create_retained([1000.0])
         invoice = self._bill_together(order)

@@ -480,6 +480,15 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
 
     def finish_documents(self):
         self.drop_drafts(refunds=False)
+        if self.step("post documents", lambda: self.moves("draft").action_post()):
+            return
+        if "is not to exceed" not in self.refusal:
+            raise UserError(self.refusal)
+        # made before a reduction, of which only the rest can be billed
+        drafts = self.moves("draft", "out_invoice").filtered(
+            lambda move: any(map(invariants.waiting_reductions, move.line_ids.billing_milestone_id))
+        )
+        drafts.with_context(force_delete=True).unlink()
         self.moves("draft").action_post()
 
     def drop_drafts(self, refunds=True):
