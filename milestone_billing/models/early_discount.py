@@ -73,7 +73,8 @@ class SaleOrder(models.Model):
         if term.early_pay_discount_computation == "mixed":
             return self.env._(
                 "The payment terms %(term)s reduce the taxes whether or not the client pays early, so milestones and "
-                "invoices would differ by cents. Choose terms whose discount reduces the tax on early payment, or never.",
+                "invoices would differ by cents. Choose terms whose discount reduces the tax on early payment, or "
+                "never.",
                 term=term.name,
             )
         return False

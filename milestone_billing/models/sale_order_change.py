@@ -228,6 +228,14 @@ class SaleOrder(models.Model):
                     before=format_(order._get_retention_target(before, before)),
                 )
             )
+            excess = order.retention_retained - order._get_retention_target(after, after)
+            if self.currency_id.compare_amounts(excess, 0.0) > 0:
+                effects.append(
+                    self.env._(
+                        "%(excess)s more than that are retained already, until they are credited or released.",
+                        excess=format_(excess),
+                    )
+                )
         elif order.milestone_retention_percentage and order.milestone_retention_method:
             effects.append(
                 self.env._(

@@ -515,6 +515,27 @@ class TestChangeRequest(ChangeCommon):
         self._bill_all(order)
         self.assertMoney(order.currency_id, order.advance_remaining, 0.0)
 
+    def test_what_is_retained_beyond_the_changed_contract_is_told(self):
+        self.company._create_retention_account()
+        order = self._create_contract(
+            [5000.0, 5000.0], milestone_retention_percentage=10.0, milestone_retention_cap=8.0
+        )
+        self._bill(order.milestone_ids[0])
+        change = {"action": "change", "milestone_id": order.milestone_ids[1].id}
+        for amount, terms in (
+            (-1000.0, ["Retention: $\xa0720.00 in all instead of $\xa0800.00."]),
+            (
+                -4000.0,
+                [
+                    "Retention: $\xa0480.00 in all instead of $\xa0800.00.",
+                    "$\xa020.00 more than that are retained already, until they are credited or released.",
+                ],
+            ),
+        ):
+            request = self._create_request(order, {**change, "amount": amount})
+            request.action_submit()
+            self.assertEqual(request._get_impact()["terms"], terms)
+
     def test_release_milestone_keeps_its_share_of_changes(self):
         order = self._create_contract(
             [1000.0, 1000.0, 1000.0],
@@ -728,8 +749,7 @@ class TestChangeRequest(ChangeCommon):
             self.env.invalidate_all()
             values = invoice._get_statement_values()["statements"][0]
             page = self.env["ir.actions.report"]._render_qweb_html(report, invoice.ids)[0].decode()
-            rows = [{name: value for name, value in row.items()} for row in values["rows"]]
-            return rows, values["subtotal"], page.count("Second language"), page.count("(cancelled)")
+            return values["rows"], values["subtotal"], page.count("Second language"), page.count("(cancelled)")
 
         before = state()
         self.assertEqual(len(before[0]), 3)

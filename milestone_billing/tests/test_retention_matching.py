@@ -1,7 +1,7 @@
+from functools import partial
 from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
-from odoo.fields import Command
 from odoo.tests import tagged
 
 from .retention_common import RetentionCommon
@@ -71,14 +71,14 @@ class TestRetentionMatching(RetentionCommon, ChangeCommon):
                     self._reduce(second, 500.0)
                     self.client_company.action_bill_milestones()
                 else:
-                    self._credit(invoice, edit=lambda refund: self._halve(refund, second.milestone_ids))
+                    self._credit(invoice, edit=partial(self._halve, second.milestone_ids))
                 paid = 100.0 if credit == "after the payment" else 0.0
                 self.assertRetention(
                     (first, (100.0, 0.0, 0.0, 100.0)),
                     (second, (50.0, min(paid, 50.0), paid, -50.0 if paid else 50.0)),
                 )
 
-    def _halve(self, refund, milestone):
+    def _halve(self, milestone, refund):
         for line in refund.invoice_line_ids:
             if line.billing_milestone_id == milestone:
                 line.quantity = 0.5
