@@ -1,3 +1,5 @@
+from psycopg2.extras import Json
+
 from odoo import api, fields, models
 
 
@@ -11,10 +13,24 @@ class AccountMove(models.Model):
     milestone_change_orders = fields.Json(groups="base.group_user", readonly=True, copy=False)
 
     def _post(self, soft=True):
-        for move in self.sudo().filtered(lambda move: move.state == "draft" and move._has_statement()):
-            orders = move._get_statement_orders()
-            move.milestone_change_orders = {str(order.id): order.change_order_count for order in orders}
-        return super()._post(soft)
+        posted = super()._post(soft)
+        posted._note_change_orders()
+        return posted
+
+    def _note_change_orders(self):
+        """Keep how many change orders there are now; past :meth:`write`, which would look at every journal item again."""
+        numbers = {
+            move.id: {str(order.id): order.change_order_count for order in move._get_statement_orders()}
+            for move in self.filtered(lambda move: move.is_sale_document())
+        }
+        rows = [(number, Json(known)) for number, known in numbers.items() if known]
+        if rows:
+            self.invalidate_recordset(["milestone_change_orders"], flush=False)
+            self.env.cr.execute_values(
+                "UPDATE account_move SET milestone_change_orders = known.numbers::jsonb "
+                "FROM (VALUES %s) AS known (id, numbers) WHERE known.id = account_move.id",
+                rows,
+            )
 
     def _get_stated_change_orders(self, order):
         """Return how many change orders of ``order`` the statement of this document knows, or None: all of them."""

@@ -130,9 +130,13 @@ class SaleOrder(models.Model):
             if source in lines:
                 copied = self.env["sale.order.line"].union(*(lines[share] for share in shares if share in lines))
                 copied._write_past_guard({"milestone_source_id": lines[source].id})
-        for line in self.order_line.filtered("milestone_source_values"):
+        noted = self.order_line.filtered("milestone_source_values")
+        # lines of one sequence stand by their ids, which those of the copies do not repeat
+        ordered = noted.sorted(lambda line: (line.milestone_source_values["sequence"], line.id))
+        for place, line in enumerate(ordered, 1):
             if line in lines:
-                lines[line]._write_past_guard({"milestone_source_values": line.milestone_source_values})
+                values = {**line.milestone_source_values, "sequence": place}
+                lines[line]._write_past_guard({"milestone_source_values": values})
         return lines
 
     # -- what is divided ------------------------------------------------------------------------------

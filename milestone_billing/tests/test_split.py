@@ -248,6 +248,23 @@ class TestSplit(SplitCommon):
         self.assertEqual(self._priced(copy).mapped("price_unit"), [100.0, 33.33])
         self.assertEqual(len(order.order_line.filtered("milestone_source_id")), 6)
 
+    def test_lines_of_a_copy_come_back_to_their_places(self):
+        order = self._create_quotation(
+            self._section("Work"),
+            self._line(100.0, name="Website"),
+            self._section("More"),
+            self._line(33.33, name="Training"),
+            self._line(500.335, item=self.goods, name="Server"),
+        )
+        order.order_line.sequence = 10
+        names = [line.name for line in order.order_line.sorted(lambda line: (line.sequence, line.id))]
+        order._split_into_milestones([50, 50])
+        copy = order.copy()
+        for quotation in (order, copy, copy.copy()):
+            quotation._undo_milestone_split()
+            lines = quotation.order_line.sorted(lambda line: (line.sequence, line.id))
+            self.assertEqual(lines.mapped("name"), names)
+
     def test_when_the_divided_line_is_deleted_its_next_share_remembers(self):
         order = self._create_quotation(self._line(100.0, name="Website"))
         first, second, third = order._split_into_milestones([20, 30, 50]).order_line_ids
