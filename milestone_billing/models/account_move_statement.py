@@ -18,7 +18,7 @@ class AccountMove(models.Model):
         return posted
 
     def _note_change_orders(self):
-        """Keep how many change orders there are now; past :meth:`write`, which would look at every journal item again."""
+        """Keep how many change orders there are now, past ``write``: it would look at every journal item again."""
         numbers = {
             move.id: {str(order.id): order.change_order_count for order in move._get_statement_orders()}
             for move in self.filtered(lambda move: move.is_sale_document())
