@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition
+from psycopg2 import IntegrityError
 
 from odoo.exceptions import UserError
 from odoo.tools import mute_logger
@@ -27,10 +28,10 @@ INDEX = st.integers(0, 7)
 
 @contextmanager
 def must(what):
-    """What may not be refused: a refusal is a broken invariant."""
+    """What may not be refused, by the database neither: a refusal is a broken invariant."""
     try:
         yield
-    except UserError as error:
+    except (UserError, IntegrityError) as error:
         raise AssertionError(f"not so: {what} ({error})") from error
 
 
