@@ -9,13 +9,17 @@ FORM = (1200, 900)
 TEXT = ":is(input, textarea)"
 
 
-def open_tab(browser, name, then):
-    """Click until it is open: a form that draws itself anew meanwhile loses a click."""
+def click_until(browser, selector, then):
+    """Click until what is to come is there: a form that draws itself anew meanwhile loses a click."""
     for _attempt in range(3):
-        browser.click(f".o_form_view a[name={name}]")
+        browser.click(selector)
         with contextlib.suppress(NotSeen):
             return wait(lambda: browser.has(then), then, 10)
     return browser.see(then)
+
+
+def open_tab(browser, name, then):
+    click_until(browser, f".o_form_view a[name={name}]", then)
 
 
 def save(browser):
@@ -39,7 +43,7 @@ def select(browser, field, label):
 def add_row(browser, field, number):
     """Add a row to an editable list and return its selector."""
     row = f"{field} .o_data_row:nth-child({number}).o_selected_row"
-    browser.click(f"{field} .o_field_x2many_list_row_add a", row)
+    click_until(browser, f"{field} .o_field_x2many_list_row_add a", row)
     return row
 
 
