@@ -21,7 +21,7 @@ class PaymentTransaction(models.Model):
         retained = terms.filtered("retention_order_id")
         trade = terms - retained
         if not retained:
-            return retained.account_id
+            return self.env["account.account"]
         is_trade_paid = all(line.reconciled for line in trade if line.parent_state == "posted")
         owed = sum(
             item.currency_id._convert(
