@@ -56,6 +56,7 @@ class AccountMoveLine(models.Model):
     def _compute_epd_needed(self):
         """Who keeps a part back cannot pay early: no tax is reduced for it."""
         super()._compute_epd_needed()
+        # whoever may write the invoice need not read milestones and their contracts: these are asked for a term only
         for line in self.filtered("epd_needed"):
             if any(order._retains_by_terms() for order in line.move_id.sudo().line_ids.billing_milestone_id.order_id):
                 line.epd_needed = False
