@@ -88,7 +88,7 @@ class SaleOrderLine(models.Model):
             difference = line._get_exchange_difference(posted, earlier)
             if not line.company_id.currency_id.is_zero(difference):
                 values = line._prepare_exchange_values(posted | earlier, difference)
-                self.env["account.move"].sudo().create(values)._post()
+                self.env["account.move"].sudo().create(values)._post(soft=False)
 
     def _get_exchange_items(self):
         """Return the posted exchange differences of the advance, on its account."""
@@ -133,6 +133,7 @@ class SaleOrderLine(models.Model):
                 Command.create(
                     {
                         **common,
+                        "account_id": items.account_id[:1].id,
                         **self._get_advance_account(),
                         "balance": -difference,
                         "exchange_advance_line_id": self.id,

@@ -294,7 +294,7 @@ class SaleMilestone(models.Model):
         """
         invoices = self.env["account.move"]
         for (company, policy, group), milestones in self._group_for_invoicing(grouping).items():
-            milestones = milestones.with_company(company)
+            milestones = company._localize(milestones)
             if raise_errors:
                 invoices |= milestones._make_invoices_or_tell(policy, group)
             else:

@@ -233,10 +233,11 @@ class SaleOrder(models.Model):
         """Make the invoice that the contract agrees on, and post and send it by the policy of the milestones."""
         self.ensure_one()
         self.lock_for_update(allow_referencing=True)
+        order = self.company_id._localize(self)
         if self.milestone_advance_type == "percentage":
-            invoice = self._create_advance_invoice(percentage=self.milestone_advance_percentage)
+            invoice = order._create_advance_invoice(percentage=self.milestone_advance_percentage)
         else:
-            invoice = self._create_advance_invoice(amount=self.milestone_advance_amount)
+            invoice = order._create_advance_invoice(amount=self.milestone_advance_amount)
         if self.milestone_invoice_policy in ("post", "send"):
             invoice.action_post()
         if self.milestone_invoice_policy == "send":

@@ -75,7 +75,7 @@ class SaleOrder(models.Model):
                 continue
             try:
                 with self.env.cr.savepoint():
-                    order.with_company(order.company_id)._make_advance_invoice()
+                    order._make_advance_invoice()
             except OperationalError:
                 raise  # a lock or a conflict with another transaction: the whole is retried
             except Exception as error:

@@ -126,5 +126,4 @@ class SaleMilestone(models.Model):
         now = fields.Datetime.now()
         due = [milestone.invoice_queued_on for milestone in self if milestone.invoice_queued_on]
         moment = max((moment for moment in due if moment <= now), default=now)
-        localized = self.with_context(tz=company._get_milestone_timezone())
-        return fields.Datetime.context_timestamp(localized, moment).date()
+        return fields.Datetime.context_timestamp(company._localize(self), moment).date()

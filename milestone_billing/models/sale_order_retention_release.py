@@ -69,7 +69,7 @@ class SaleOrder(models.Model):
         :raises UserError: when the amount is not above zero, or above what is left
         """
         self.ensure_one()
-        order = self.sudo()
+        order = self.company_id._localize(self).sudo()
         order.lock_for_update(allow_referencing=True)
         releasable = order._get_releasable()
         amount = releasable if amount is None else order.currency_id.round(amount)
@@ -84,27 +84,23 @@ class SaleOrder(models.Model):
                     amount=order.currency_id.format(amount),
                 )
             )
-        release = (
-            self.env["sale.retention.release"]
-            .sudo()
-            .create(
-                {
-                    "name": self.env._(
-                        "%(order)s release %(number)s", order=order.name, number=len(order.retention_release_ids) + 1
-                    ),
-                    "order_id": order.id,
-                    "partner_id": order.partner_invoice_id.id or order.partner_id.id,
-                    "date": fields.Date.context_today(self),
-                    "due_date": due_date or order._get_release_due_date(),
-                    "origin": origin,
-                    "note": note,
-                    "announce": announce,
-                    "line_ids": [
-                        fields.Command.create({"move_line_id": item.id, "amount": part})
-                        for item, part in order._allocate_release(amount)
-                    ],
-                }
-            )
+        release = order.env["sale.retention.release"].create(
+            {
+                "name": self.env._(
+                    "%(order)s release %(number)s", order=order.name, number=len(order.retention_release_ids) + 1
+                ),
+                "order_id": order.id,
+                "partner_id": order.partner_invoice_id.id or order.partner_id.id,
+                "date": fields.Date.context_today(order),
+                "due_date": due_date or order._get_release_due_date(),
+                "origin": origin,
+                "note": note,
+                "announce": announce,
+                "line_ids": [
+                    fields.Command.create({"move_line_id": item.id, "amount": part})
+                    for item, part in order._allocate_release(amount)
+                ],
+            }
         )
         release.line_ids.move_line_id._sync_released()
         # two releases at once: the second one meets a changed row, and is tried again
@@ -128,7 +124,7 @@ class SaleOrder(models.Model):
 
     def _get_release_due_date(self):
         self.ensure_one()
-        today = fields.Date.context_today(self)
+        today = self.company_id._get_today()
         if not self.payment_term_id:
             return today
         terms = self.payment_term_id._compute_terms(
@@ -146,16 +142,18 @@ class SaleOrder(models.Model):
     @api.model
     def _cron_release_retention(self):
         """Release what is due by contract, announce releases, and remind of overdue ones."""
-        today = fields.Date.context_today(self)
         orders = self.search(
             [("milestone_retention_trigger", "in", ("date", "milestone")), ("retention_retained", ">", 0.0)]
         ).filtered(
-            lambda order: (day := order._get_retention_release_date()) and day <= today and order._get_releasable()
+            lambda order: (
+                (day := order._get_retention_release_date())
+                and day <= order.company_id._get_today()
+                and order._get_releasable()
+            )
         )
         cron = self.env["ir.cron"]
         cron._commit_progress(remaining=len(orders))
         for order in orders:
-            order = order.with_company(order.company_id)
             try:
                 with self.env.cr.savepoint():
                     order._release_retention(origin=order.milestone_retention_trigger)

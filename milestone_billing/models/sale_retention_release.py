@@ -74,8 +74,7 @@ class SaleRetentionRelease(models.Model):
         """Whether the day has passed on which the client was to pay, and something of the release is open."""
         self.ensure_one()
         return (
-            self.due_date < fields.Date.context_today(self)
-            and self.currency_id.compare_amounts(self.amount_owed, 0.0) > 0
+            self.due_date < self.company_id._get_today() and self.currency_id.compare_amounts(self.amount_owed, 0.0) > 0
         )
 
     def action_cancel(self):

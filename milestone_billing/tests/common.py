@@ -31,6 +31,7 @@ class MilestoneCommon(TestSaleCommon):
     def setUpClass(cls):
         super().setUpClass()
         cls.company = cls.env.company
+        cls.company.partner_id.tz = "UTC"  # as that of the test's users, of whom the cron's may have another
         cls.tax_10, cls.tax_20 = cls.env["account.tax"].create(
             [{"name": f"{amount} %", "amount": amount, "company_id": cls.company.id} for amount in (10, 20)]
         )

@@ -1,5 +1,7 @@
 import random
+from datetime import timedelta
 
+from odoo import fields
 from odoo.fields import Command
 from odoo.tests import tagged
 
@@ -137,6 +139,20 @@ class TestAdvanceExact(AdvanceCommon):
         )
         self.assertEqual(sum(entries.mapped("balance")), 250.0)
         self.assertEqual(entries.move_id.journal_id, self.company.currency_exchange_journal_id)
+
+    def test_the_account_is_exact_for_an_invoice_of_a_day_to_come_too(self):
+        currency = self.foreign[2]
+        self._set_rate(currency, "2020-01-01", 2.0)
+        order = self._create_with_advance([1000.0, 1000.0], currency=currency, percentage=50.0)
+        self._run_queue()
+        self.env["res.currency.rate"].search([("currency_id", "=", currency.id)]).rate = 4.0
+        order.milestone_invoice_policy = "draft"
+        invoice = self._bill(order.milestone_ids[0])
+        invoice.invoice_date = fields.Date.today() + timedelta(days=5)
+        invoice.action_post()
+        self.assertEqual(self._get_account_balance(order), (-500.0, -250.0))
+        invoice.button_draft()
+        self.assertEqual(self._get_account_balance(order), (-1000.0, -500.0))
 
     def test_an_advance_that_is_taken_back_leaves_its_exchange_differences_in_the_books(self):
         currency = self.foreign[2]

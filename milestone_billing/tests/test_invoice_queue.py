@@ -1,6 +1,6 @@
 # The errors that these tests raise stand for those of other modules.
 # pylint: disable=translation-required
-from datetime import timedelta
+from datetime import date, timedelta
 from unittest.mock import patch
 
 from freezegun import freeze_time
@@ -84,6 +84,26 @@ class TestInvoiceQueue(MilestoneCommon):
                 if policy == "manual":
                     milestone.action_create_invoices()
                     self.assertEqual(milestone.billing_state, "draft")
+
+    def test_the_day_of_an_invoice_is_that_of_the_company(self):
+        """On the evening of a year's last day, wherever the server and who presses the button are."""
+        cases = [
+            ("America/Los_Angeles", "2027-01-01 01:00:00", "2026-12-31"),
+            ("Asia/Tokyo", "2026-12-31 16:00:00", "2027-01-01"),
+        ]
+        for timezone, now, day in cases:
+            with self.subTest(timezone=timezone), freeze_time(now):
+                self.company.partner_id.tz = timezone
+                advanced = self._create_contract(
+                    [100.0], milestone_advance_type="percentage", milestone_advance_percentage=10.0
+                )
+                queued, pressed = (self._create_contract([100.0]).milestone_ids for _number in range(2))
+                self._approve(pressed)
+                pressed.with_context(tz="UTC").action_create_invoices()
+                self._bill(queued | advanced.milestone_ids)
+                invoices = (queued | pressed).order_id.invoice_ids | advanced.invoice_ids
+                self.assertEqual(len(invoices), 4)
+                self.assertEqual(set(invoices.mapped("invoice_date")), {date.fromisoformat(day)})
 
     def test_an_approval_wakes_the_queue_and_makes_no_invoice_itself(self):
         order = self._create_contract([100.0])

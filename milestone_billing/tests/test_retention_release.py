@@ -43,6 +43,21 @@ class TestRetentionRelease(RetentionCommon):
         self.assertListIsLedger(order)
         self.assertEqual(order.retention_paid, 1000.0)
 
+    def test_days_are_those_of_the_company(self):
+        self.company.partner_id.tz = "America/Los_Angeles"
+        with freeze_time("2027-01-01 01:00:00"):
+            order = self._create_retained(
+                [1000.0], milestone_retention_trigger="date", milestone_retention_date=date(2027, 1, 1)
+            )
+            self._bill(order.milestone_ids)
+            self._run_cron()
+            self.assertFalse(order.retention_release_ids, "still the last day of the year, there")
+            release = self._release(order)
+            self.assertEqual((release.date, release.due_date), (date(2026, 12, 31), date(2026, 12, 31)))
+            self.assertFalse(release._is_overdue())
+        with freeze_time("2027-01-01 09:00:00"):
+            self.assertTrue(release._is_overdue())
+
     def test_release_in_part_takes_the_oldest_invoices_first(self):
         order = self._create_retained([1000.0, 2000.0, 3000.0])
         invoices = self._bill(order.milestone_ids)
