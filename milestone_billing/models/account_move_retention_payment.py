@@ -107,18 +107,19 @@ class AccountMove(models.Model):
         trade = [part for part in asked if not part["line"].retention_order_id]
         asked = trade or asked
         overdue = [part for part in asked if part["type"] == "overdue"]
+        # what several contracts released to the same day is paid at once
+        now = overdue or [part for part in asked if part["date_maturity"] == asked[0]["date_maturity"]]
         amount_due = sum(part["amount_residual_currency_unsigned"] for part in asked)
         values.update(
             not_reconciled_installments=asked,
             amount_due=amount_due,
             is_last_installment=len(asked) <= 1,
-            installment_state=("overdue" if overdue else "next") if len(asked) > 1 or overdue else None,
+            installment_state=("overdue" if overdue else "next") if len(asked) > len(now) or overdue else None,
         )
         if custom_amount is None:
-            next_parts = overdue or asked[:1]
             values.update(
-                next_amount_to_pay=sum(part["amount_residual_currency_unsigned"] for part in next_parts),
-                next_due_date=next_parts[0]["date_maturity"] if next_parts else self.invoice_date_due,
+                next_amount_to_pay=sum(part["amount_residual_currency_unsigned"] for part in now),
+                next_due_date=now[0]["date_maturity"] if now else self.invoice_date_due,
                 next_payment_reference=self.name,
             )
         elif self.currency_id.compare_amounts(custom_amount, amount_due) > 0:

@@ -261,6 +261,44 @@ class MilestoneCommon(TestSaleCommon):
         return wizard._create_payments()
 
     @classmethod
+    def _pay_online(cls, invoices, amount):
+        """Let a payment provider say that it was paid; return the payment."""
+        line = cls._get_online_payment_method()
+        transaction = cls.env["payment.transaction"].create(
+            {
+                "provider_id": line.payment_provider_id.id,
+                "payment_method_id": cls.env.ref("payment.payment_method_unknown").id,
+                "reference": f"online {cls.env['payment.transaction'].search_count([])}",
+                "operation": "online_direct",
+                "amount": amount,
+                "currency_id": invoices.currency_id.id,
+                "partner_id": invoices.partner_id.id,
+                "invoice_ids": invoices.ids,
+            }
+        )
+        return transaction._create_payment(payment_method_line_id=line.id)
+
+    @classmethod
+    def _get_online_payment_method(cls):
+        """Return how a provider of tests pays to the bank, made when it is needed first."""
+        journal = cls.company_data["default_journal_bank"]
+        lines = cls.env["account.payment.method.line"]
+        if known := lines.search([("name", "=", "Online"), ("journal_id", "=", journal.id)]):
+            return known
+        provider = cls.env["payment.provider"].create({"name": "Online", "code": "none", "company_id": cls.company.id})
+        line = lines.create(
+            {
+                "name": "Online",
+                "payment_method_id": cls.env.ref("account.account_payment_method_manual_in").id,
+                "journal_id": journal.id,
+                "payment_provider_id": provider.id,
+                "payment_account_id": cls.company_data["default_account_assets"].id,
+            }
+        )
+        provider.journal_id = journal
+        return line
+
+    @classmethod
     def _create_attachment(cls, name="proof.txt", content=b"proof", **values):
         return cls.env["ir.attachment"].create({"name": name, "datas": base64.b64encode(content), **values})
 

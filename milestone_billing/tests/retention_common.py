@@ -44,38 +44,6 @@ class RetentionCommon(MilestoneCommon):
     def _items(cls, order):
         return order._get_retention_items()
 
-    @classmethod
-    def _pay_online(cls, invoices, amount):
-        """Let a payment provider say that it was paid; return the payment."""
-        provider = cls.env["payment.provider"].search([("code", "=", "none")], limit=1) or cls.env[
-            "payment.provider"
-        ].create({"name": "Test", "code": "none"})
-        journal = cls.company_data["default_journal_bank"]
-        provider = provider.copy({"company_id": cls.company.id, "name": "Retention test"})
-        line = cls.env["account.payment.method.line"].create(
-            {
-                "name": "Online",
-                "payment_method_id": cls.env.ref("account.account_payment_method_manual_in").id,
-                "journal_id": journal.id,
-                "payment_provider_id": provider.id,
-                "payment_account_id": cls.company_data["default_account_assets"].id,
-            }
-        )
-        provider.journal_id = journal
-        transaction = cls.env["payment.transaction"].create(
-            {
-                "provider_id": provider.id,
-                "payment_method_id": cls.env["payment.method"].search([], limit=1).id,
-                "reference": f"retention {cls.env['payment.transaction'].search_count([])}",
-                "operation": "online_direct",
-                "amount": amount,
-                "currency_id": invoices.currency_id.id,
-                "partner_id": invoices.partner_id.id,
-                "invoice_ids": invoices.ids,
-            }
-        )
-        return transaction._create_payment(payment_method_line_id=line.id)
-
     def _release(self, order, amount=None, user=None, **values):
         """Release as an accountant does: with the dialog."""
         order = order.with_user(user or self.users["accountant"])

@@ -340,7 +340,7 @@ class TestCountersignPayment(CountersignCommon, AccountPaymentCommon):
         self.quotation.write({"require_payment": True, "prepayment_percent": 1.0})
         self.quotation._record_sent_revision()
 
-    def _pay_online(self, order):
+    def _prepay(self, order):
         transaction = self._create_transaction(
             "direct",
             sale_order_ids=[Command.set(order.ids)],
@@ -355,7 +355,7 @@ class TestCountersignPayment(CountersignCommon, AccountPaymentCommon):
     def test_a_paid_contract_waits_for_the_countersignature(self):
         self._ask_for_payment()
         self._sign_as_client()
-        transaction = self._pay_online(self.quotation)
+        transaction = self._prepay(self.quotation)
         self.assertTrue(transaction.is_post_processed)
         self.assertEqual(self.quotation.state, "sent")
         self.assertIn("waits for the countersignature", "".join(self.quotation.message_ids.mapped("body")))
@@ -364,7 +364,7 @@ class TestCountersignPayment(CountersignCommon, AccountPaymentCommon):
 
     def test_a_payment_without_the_clients_signature_confirms_nothing(self):
         self._ask_for_payment()
-        self._pay_online(self.quotation)
+        self._prepay(self.quotation)
         self.assertEqual(self.quotation.state, "sent")
         self.assertTrue(self.quotation._has_to_be_signed())
 
@@ -379,11 +379,11 @@ class TestCountersignPayment(CountersignCommon, AccountPaymentCommon):
         self._sign_as_client()
         self._countersign()
         self.assertEqual(self.quotation.state, "sent")
-        self._pay_online(self.quotation)
+        self._prepay(self.quotation)
         self.assertEqual(self.quotation.state, "sale")
 
     def test_without_the_policy_the_payment_confirms(self):
         self.quotation.milestone_countersign = False
         self._ask_for_payment()
-        self._pay_online(self.quotation)
+        self._prepay(self.quotation)
         self.assertEqual(self.quotation.state, "sale")

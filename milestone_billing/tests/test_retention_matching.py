@@ -97,6 +97,11 @@ class TestRetentionMatching(RetentionCommon, ChangeCommon):
                 self.assertFalse(invoice._has_to_be_paid())
                 self._release(first, 50.0)
                 self._release(second, 30.0)
+                asked = invoice._get_invoice_next_payment_values()
+                self.assertEqual(
+                    (asked["next_amount_to_pay"], asked["amount_due"]), (80.0, 80.0), "one day, one payment"
+                )
+                self.assertFalse(asked["installment_state"])
                 pay(invoice, 80.0)
                 self.assertRetention((first, (100.0, 50.0, 50.0, 50.0)), (second, (100.0, 70.0, 70.0, 30.0)))
                 self._release(first, 50.0)

@@ -126,7 +126,7 @@ class ChangeSteps:
         evidence = self.case._evidence(request, consent="Agreed.")
         if not self.step("approve change", lambda: request.sudo()._approve(evidence)):
             return
-        self.milestones = self.order.milestone_ids.sorted("sequence")
+        self.memory.renew()
         assert not changed, f"{request.name} was applied to milestones that changed since it was written"
         for line in request.line_ids:
             self.count(f"applied: {line.action}")

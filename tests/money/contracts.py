@@ -1,6 +1,6 @@
 """Contracts drawn at random: currencies, rounding, taxes, lines, ways of planning and terms."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
@@ -71,6 +71,13 @@ def terms():
 
 def has_planned_line(lines):
     return not all(line.is_free for line in lines)
+
+
+def alike(terms, other):
+    """Return the terms of two contracts of one client whose milestones come on one invoice."""
+    terms = replace(terms, grouping="customer", cap=0.0)  # a cap of one would hold up both
+    common = {name: getattr(terms, name) for name in ("currency", "rounding", "policy", "grouping", "cap")}
+    return terms, replace(other, **common)
 
 
 def make_contract(case, terms):

@@ -43,10 +43,11 @@ def reachable(start):
 
 @dataclass
 class Memory:
-    """What was quoted and agreed, and what was seen since: it must not change."""
+    """A contract: what was quoted and agreed, and what was seen since; it must not change."""
 
     order: object
     amounts: dict
+    milestones: object = field(init=False)
     planned: dict = field(init=False)
     evidence: dict = field(default_factory=dict)
     states: dict = field(default_factory=dict)
@@ -62,8 +63,13 @@ class Memory:
     retainable: float = 0.0  # the most that the retention could be of what the contract was
 
     def __post_init__(self):
+        self.renew()
         self.planned = {milestone: milestone.amount_untaxed for milestone in self.order.milestone_ids}
         self.original = sum(self.planned.values())
+
+    def renew(self):
+        """Look up the milestones anew."""
+        self.milestones = self.order.milestone_ids.sorted("sequence")
 
 
 def equal(currency, first, second, message):
@@ -145,11 +151,11 @@ def raised_drafts(machine, lines):
 
 def fingerprint(machine):
     """Everything that a repeated run could change."""
-    moves = machine.moves()
+    milestones = machine.all_milestones()
     return (
-        [(move.id, move.state, move.amount_total, move.payment_state) for move in moves],
-        [(milestone.state, milestone.billing_state, milestone.billing_round) for milestone in machine.milestones],
-        machine.env["mail.activity"].search_count([("res_id", "in", machine.milestones.ids)]),
+        [(move.id, move.state, move.amount_total, move.payment_state) for move in machine.all_moves()],
+        [(milestone.state, milestone.billing_state, milestone.billing_round) for milestone in milestones],
+        machine.env["mail.activity"].search_count([("res_id", "in", milestones.ids)]),
     )
 
 
@@ -496,9 +502,8 @@ def check_settled(machine):
 
 
 def check_completion(machine):
-    """At the end all is billed: the documents are the contract, untaxed, per tax and in total."""
-    order, currency = machine.order, machine.order.currency_id
-    moves = machine.moves("posted")
+    """At the end all is billed: the documents are the contracts, untaxed, per tax and in total."""
+    moves = machine.all_moves("posted")
     signs = {move: -1 if move.move_type == "out_refund" else 1 for move in moves}
     billed = {
         name: sum(sign * move[name] for move, sign in signs.items())
@@ -506,21 +511,32 @@ def check_completion(machine):
     }
     for line in moves.line_ids.filtered("tax_line_id"):
         billed[line.tax_line_id] = billed.get(line.tax_line_id, 0.0) - line.amount_currency
-    off = count_roundings_of_free_lines(machine)
-    taxes_off = off + count_roundings_by_hand(machine)
-    for name, agreed in machine.memory.amounts.items():
+    agreed, off, by_hand = Counter(), 0, 0
+    for memory in machine.each():
+        agreed.update(memory.amounts)
+        off += count_roundings_of_free_lines(machine)
+        by_hand += count_roundings_by_hand(machine)
+        check_billed(machine)
+    currency = machine.order.currency_id
+    for name, amount in agreed.items():
         label = name if isinstance(name, str) else name.name
-        difference = units(currency, billed.get(name, 0.0)) - units(currency, agreed)
-        assert abs(difference) <= (off if label == "amount_untaxed" else taxes_off), (
-            f"{label} at the end: {billed.get(name, 0.0)} is not {agreed}"
+        difference = units(currency, billed.get(name, 0.0)) - units(currency, amount)
+        assert abs(difference) <= off + (0 if label == "amount_untaxed" else by_hand), (
+            f"{label} at the end: {billed.get(name, 0.0)} is not {amount}"
         )
+
+
+def check_billed(machine):
+    """Odoo has nothing left to invoice of the order."""
+    order = machine.order
     open_lines = {
         line.name: (line.invoice_status, line.price_subtotal, line.untaxed_amount_invoiced)
         for line in order.order_line
         if not line.display_type and line.invoice_status != "invoiced"
     }
     assert order.invoice_status == "invoiced", f"the order ends {order.invoice_status}: {open_lines}"
-    left = units(currency, order.amount_to_invoice)
+    left = units(order.currency_id, order.amount_to_invoice)
+    off = count_roundings_of_free_lines(machine) + count_roundings_by_hand(machine)
     assert abs(left) <= off, f"{order.amount_to_invoice} is left to invoice"
 
 

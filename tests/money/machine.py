@@ -51,8 +51,8 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         self.life = self.env.cr.savepoint()
         self.count("lives")
         self.steps = []  # taken so far: names, and what was drawn for them
-        self.order = self.env["sale.order"]
-        self.milestones = self.env["sale.milestone"]
+        self.memories = []  # of the contracts: all of one client
+        self.memory = None  # of the one at hand
         self.credited_by_hand = self.env["account.move"]
         self.refusal = ""  # why the last refused step was refused
 
@@ -69,44 +69,74 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
     def end(self):
         try:
             if self.is_beyond_cap():
-                assert not self.step("finish beyond the cap", self.finish), "more than the agreed cap was billed"
+                assert not self.step("finish beyond the cap", self.finish_all), "more than the agreed cap was billed"
                 return
             with must("the contract comes to its end"):
-                self.finish()
+                self.finish_all()
         except LeftToAccountants:
             self.count("left to accountants")
-            invariants.check_all(self)
+            self.money_is_right()
             return
-        invariants.check_all(self)
+        self.money_is_right()
         invariants.check_completion(self)
         with must("all is settled"):
             self.settle()
-        invariants.check_settled(self)
+        for _contract in self.each():
+            invariants.check_settled(self)
 
-    @initialize(terms=contracts.terms(), billed=st.integers(0, 2))
-    def agree(self, terms, billed):
-        """Plan a quotation and have it confirmed; some lives begin in the middle."""
-        order, quoted = contracts.make_contract(self.case, terms)
-        order.action_confirm()
-        self.order = order
-        self.milestones = self.order.milestone_ids.sorted("sequence")
-        self.memory = invariants.Memory(order, quoted)
-        if begun := self.milestones[:billed]:
+    @initialize(
+        terms=contracts.terms(),
+        billed=st.integers(0, 2),
+        other=st.one_of(st.none(), st.none(), st.none(), contracts.terms()),
+    )
+    def agree(self, terms, billed, other):
+        """Plan a quotation and have it confirmed, or two of one client; some lives begin in the middle."""
+        agreed = contracts.alike(terms, other) if other else [terms]
+        for terms in agreed:
+            order, quoted = contracts.make_contract(self.case, terms)
+            order.action_confirm()
+            self.memory = invariants.Memory(order, quoted)
+            self.memories.append(self.memory)
+            self.memory.edited, self.memory.raised = self.memories[0].edited, self.memories[0].raised
+        begun = self.env["sale.milestone"].union(*(self.milestones[:billed] for _contract in self.each()))
+        if begun:
             with must("what is approved is billed"):
                 self.case._approve(begun)
                 begun.action_create_invoices()
-                self.moves("draft").action_post()
+                self.all_moves("draft").action_post()
 
     @invariant()
     def money_is_right(self):
-        if self.order:
+        for _contract in self.each():
             invariants.check_all(self)
         gc.collect()
 
     # -- what is there ---------------------------------------------------------------------------------
 
+    @property
+    def order(self):
+        return self.memory.order if self.memory else self.env["sale.order"]
+
+    @property
+    def milestones(self):
+        return self.memory.milestones
+
+    def each(self):
+        """Take one contract at hand after the other; yield what is known of it."""
+        at_hand = self.memory
+        for memory in self.memories:
+            self.memory = memory
+            yield memory
+        self.memory = at_hand
+
+    def all_milestones(self):
+        return self.env["sale.milestone"].union(*(memory.milestones for memory in self.memories))
+
+    def all_moves(self, state=None):
+        return self.env["account.move"].union(*(self.moves(state) for _contract in self.each())).sorted("id")
+
     def moves(self, state=None, move_type=None):
-        """The documents of the contract, oldest first."""
+        """The documents of the contract at hand, oldest first; they may bill the other one, too."""
         moves = self.order.order_line.invoice_lines.move_id.sorted("id")
         return moves.filtered(
             lambda move: (not state or move.state == state) and (not move_type or move.move_type == move_type)
@@ -206,6 +236,19 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
     def bill_by_hand(self, index):
         self.step("bill by hand", lambda: self.pick(self.due(), index).action_create_invoices())
 
+    @precondition(lambda self: len(self.memories) > 1)
+    @rule()
+    def turn_to_other(self):
+        """Take the other contract at hand."""
+        self.memory = next(memory for memory in self.memories if memory is not self.memory)
+
+    @precondition(lambda self: len(self.memories) > 1 and self.due())
+    @rule()
+    def bill_together(self):
+        """What is due of all contracts comes on one invoice."""
+        due = self.all_milestones().filtered(lambda milestone: milestone.billing_state == "to_invoice")
+        self.step("bill together", lambda: due.action_create_invoices(grouping="customer"))
+
     @precondition(lambda self: any(line.qty_to_invoice for line in self.order.order_line))
     @rule()
     def bill_natively(self):
@@ -296,7 +339,8 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         document = self.pick(self.moves("posted"), index)
         if self.step("reset", document.button_draft) and document.move_type == "out_refund":
             # what it gave back may have been retained again meanwhile
-            self.memory.retainable = max(self.memory.retainable, self.order.retention_retained)
+            for memory in self.memories:
+                memory.retainable = max(memory.retainable, memory.order.retention_retained)
 
     @precondition(lambda self: self.moves("cancel"))
     @rule(index=INDEX)
@@ -346,6 +390,34 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
             amount = share and max(invoice.amount_residual * share, invoice.currency_id.rounding)
             self.step("pay", lambda: self.case._pay(invoice, amount))
 
+    @precondition(lambda self: self.invoices())
+    @rule(index=INDEX, share=st.sampled_from([1.0, 1.0, 0.5, 1.2]))
+    def pay_online(self, index, share):
+        """The client pays what the portal asks for, a part of it, or what somebody asked for too much."""
+        invoice = self.pick(self.invoices(), index)
+
+        def pay():
+            asked = invoice._get_invoice_next_payment_values().get("next_amount_to_pay")
+            if not asked:
+                raise UserError("Nothing is asked for.")
+            self.case._pay_online(invoice, invoice.currency_id.round(max(asked * share, invoice.currency_id.rounding)))
+
+        self.step("pay online", pay)
+
+    @precondition(lambda self: self.moves("posted", "out_refund"))
+    @rule(index=INDEX, post=st.booleans())
+    def reverse_credit_note(self, index, post):
+        """Somebody reverses a credit note: what it took back is billed again, by a document of its own."""
+        refund = self.pick(self.moves("posted", "out_refund"), index)
+
+        def reverse():
+            invoice = self.case._credit(refund, post=post)
+            if not post:  # it may be more than is left of the plan, and is refused then when posted
+                self.memory.edited.update(invoice.line_ids)
+                self.memory.raised.update(invoice.line_ids)
+
+        self.step("reverse credit note", reverse)
+
     @precondition(lambda self: self.order.currency_id != self.order.company_id.currency_id)
     @rule(rate=st.sampled_from([1.3, 1.7, 2.1]))
     def change_rate(self, rate):
@@ -387,10 +459,22 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
 
     # -- the end ----------------------------------------------------------------------------------------
 
+    def finish_all(self):
+        """Withdraw open changes, lift holds, and bring all contracts to their ends.
+
+        What one credits of a common invoice, the other one bills again.
+        """
+        for _contract in self.each():
+            self.open_requests().action_cancel()
+            self.live().filtered("on_hold").action_release()
+        for _turn in range(3):
+            for _contract in self.each():
+                self.finish()
+            if not any(self.underbilled() or self.due() for _contract in self.each()):
+                return
+
     def finish(self):
-        """Bring everything to its end: lift holds, withdraw open changes, approve, bill what is missing, post."""
-        self.open_requests().action_cancel()
-        self.live().filtered("on_hold").action_release()
+        """Approve, bill what is missing, and post."""
         self.drop_drafts()
         for is_last in (False, False, True):  # what one waits for, or loses again, another one credits
             for milestone in self.live():
@@ -521,13 +605,14 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         return any(line.product_uom_id.compare(line.qty_invoiced, line.product_uom_qty) > 0 for line in lines)
 
     def release_all(self):
-        if self.order.retention_withheld > 0:
-            self.order._release_retention(announce=False)
+        for memory in self.memories:
+            if memory.order.retention_withheld > 0:
+                memory.order._release_retention(announce=False)
 
     def settle(self):
         """Release what is retained, set credit notes and payments against invoices, and have the rest paid."""
         self.release_all()
-        terms = self.moves("posted").line_ids.filtered(
+        terms = self.all_moves("posted").line_ids.filtered(
             lambda line: line.display_type == "payment_term" and not line.reconciled
         )
         payments = self.env["account.move.line"].search(
@@ -542,8 +627,8 @@ class ContractMachine(ChangeSteps, RuleBasedStateMachine):
         for lines in (terms | payments).grouped("account_id").values():
             lines.reconcile()
         self.release_all()  # a credit note may be set against what was released, instead of what it credits
-        for document in self.moves("posted"):  # a credit note of what was paid is paid back
-            for _account in range(2):  # one payment goes to one account
+        for document in self.all_moves("posted"):  # a credit note of what was paid is paid back
+            for _part in range(1 + len(self.memories)):  # trade, and what each contract retained
                 if not document.currency_id.is_zero(document.amount_residual):
                     self.case._pay(document)
         self.env.flush_all()
