@@ -138,6 +138,12 @@ class AccountMove(models.Model):
         wizard = self.env["payment.link.wizard"].with_context(active_id=self.id, active_model=self._name)
         return wizard.create({"amount": self._get_asked_amount(), "res_model": self._name, "res_id": self.id}).link
 
+    @api.depends("retention_statement")  # that says what is due
+    def _compute_display_link_qr_code(self):
+        super()._compute_display_link_qr_code()
+        for move in self.filtered(lambda move: move.display_link_qr_code and move.retention_amount):
+            move.display_link_qr_code = not move.currency_id.is_zero(move._get_asked_amount())
+
     def _generate_qr_code(self, silent_errors=False):
         """The QR code for the client's bank asks for what the text of the invoice asks for."""
         if self.retention_amount:

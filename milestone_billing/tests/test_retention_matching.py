@@ -176,12 +176,12 @@ class TestRetentionMatching(RetentionCommon, ChangeCommon):
 
         def ask():
             link = parse_qs(urlsplit(invoice._get_portal_payment_link()).query)
-            asked.append(float(link["amount"][0]))
+            asked.append(float(link["amount"][0]) if invoice.display_link_qr_code else None)
             invoice.qr_code_method = False
             invoice._generate_qr_code()
 
         bank = self.registry["res.partner.bank"]
-        self.company.qr_code = True
+        self.company.write({"qr_code": True, "link_qr_code": True})
         invoice.partner_bank_id = self.env["res.partner.bank"].create(
             {"acc_number": "BE71096123456769", "partner_id": self.company.partner_id.id, "allow_out_payment": True}
         )
@@ -195,7 +195,7 @@ class TestRetentionMatching(RetentionCommon, ChangeCommon):
             ask()
             self._release(order, 40.0)
             ask()
-        self.assertEqual(asked, [1050.0, 0.0, 40.0])
+        self.assertEqual(asked, [1050.0, None, 40.0])
         self.assertEqual(amounts, [1050.0, 40.0])
 
     def test_a_link_asks_for_no_more_than_is_asked(self):
