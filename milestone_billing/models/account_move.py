@@ -39,6 +39,7 @@ class AccountMove(models.Model):
         self.filtered(lambda move: move.state == "cancel")._check_milestones_free()
         result = super().button_draft()
         self._check_milestones_within_plan()
+        self.reversal_move_ids._check_credited_within_invoice()
         return result
 
     def button_cancel(self):
@@ -102,15 +103,26 @@ class AccountMove(models.Model):
                 lambda line: line.parent_state == "posted" and line.display_type == "product"
             )
             for milestone, parts in lines.grouped("billing_milestone_id").items():
-                if milestone and milestone.currency_id.compare_amounts(parts._get_billed_amount(), 0.0) < 0:
+                if not milestone or milestone.currency_id.compare_amounts(parts._get_billed_amount(), 0.0) >= 0:
+                    continue
+                if original.state != "posted":
                     raise UserError(
                         self.env._(
-                            "More of %(milestone)s would be credited than %(invoice)s bills. "
-                            "Credit the invoice that bills the rest.",
+                            "%(credits)s take back what %(invoice)s bills of %(milestone)s. "
+                            "Set these back to draft first.",
+                            credits=", ".join(parts.move_id.mapped("name")),
+                            invoice=original.name,
                             milestone=milestone.display_name,
-                            invoice=original.display_name,
                         )
                     )
+                raise UserError(
+                    self.env._(
+                        "More of %(milestone)s would be credited than %(invoice)s bills. "
+                        "Credit the invoice that bills the rest.",
+                        milestone=milestone.display_name,
+                        invoice=original.display_name,
+                    )
+                )
 
     def action_view_billing_milestones(self):
         """Open the milestones that this invoice bills or credits."""

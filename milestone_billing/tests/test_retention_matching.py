@@ -204,6 +204,22 @@ class TestRetentionMatching(RetentionCommon, ChangeCommon):
         for amount, expected in ((2000.0, 1050.0), (1150.0, 1050.0), (500.0, 500.0)):
             self.assertEqual(invoice._get_invoice_next_payment_values(amount)["next_amount_to_pay"], expected)
 
+    def test_what_a_credit_note_gave_back_stays_retained_by_something(self):
+        self.company.milestone_invoice_schedule = "at_once"
+        order = self._create_retained([1000.0, 1000.0], cap=4.0)
+        invoice = self._bill(order.milestone_ids[0])
+        credit = self._credit(invoice)
+        self._change(order, {"action": "cancel", "milestone_id": order.milestone_ids[1].id})
+        again = self._credit(credit)
+        self.assertEqual([move.retention_amount for move in (invoice, credit, again)], [80.0, 80.0, 40.0])
+        with self.assertRefused(f"{credit.name} take back what {invoice.name} bills"):
+            invoice.button_draft()
+        again.button_draft()
+        again.button_cancel()
+        credit.button_draft()
+        invoice.button_draft()
+        self.assertRetention((order, (0.0, 0.0, 0.0, 0.0)))
+
     def test_full_reversal_of_an_invoice_of_several_contracts(self):
         first, second = self._create_retained([1000.0]), self._create_retained([500.0])
         invoice = self._bill_together(first, second)
