@@ -267,12 +267,16 @@ class SaleOrderLine(models.Model):
         "billing_milestone_id.on_hold",
         "billing_milestone_id.billing_round",
         "billing_milestone_id.invoice_line_ids.parent_state",
+        "untaxed_amount_to_invoice",
     )
     def _compute_amount_to_invoice(self):
         super()._compute_amount_to_invoice()
         for line in self:
             if line.billing_milestone_id and not line.display_type:
-                line.amount_to_invoice = line._get_due(line.price_total - line.amount_invoiced)
+                due = line._get_due(line.price_total - line.amount_invoiced)
+                # Odoo shows the taxes of a line rounded by itself, also where its document rounds them together
+                is_billed = line.price_subtotal and line.currency_id.is_zero(line.untaxed_amount_to_invoice)
+                line.amount_to_invoice = 0.0 if is_billed else due
 
     def _get_due(self, amount):
         """Return ``amount`` while the gate is open and the present billing is not posted, else 0."""

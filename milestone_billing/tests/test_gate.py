@@ -117,6 +117,21 @@ class TestGate(MilestoneCommon):
         milestone.action_create_invoices()
         self.assertBilledAsAgreed(order)
 
+    def test_nothing_is_left_to_invoice_of_what_is_billed_whatever_its_taxes_were_rounded_with(self):
+        self.company.write({"tax_calculation_rounding_method": "round_globally", "milestone_invoice_grouping": "order"})
+        work = {"product_id": self.milestone_product.id, "price_unit": 30.06}
+        order = self._create_gated_order([[work], [work]])
+        invoice = self._bill(order.milestone_ids)
+        credit = self._credit(
+            invoice, edit=lambda refund: refund.invoice_line_ids.filtered("product_id").write({"price_unit": 10.02})
+        )
+        self.assertEqual(credit.amount_tax, 3.01, "and 1.50 for each of the two lines")
+        for milestone in order.milestone_ids:
+            milestone.action_rebill()
+        order.milestone_ids.action_create_invoices()
+        self._credit(credit, post=False).unlink()  # begun, and thought better of
+        self.assertEqual((order.invoice_status, order.amount_to_invoice), ("invoiced", 0.0))
+
     def _create_billed(self, quantity, price, taxes=None):
         values = {"product_id": self.milestone_product.id, "product_uom_qty": quantity, "price_unit": price}
         values["tax_ids"] = [Command.set((taxes or self.tax_15).ids)]
