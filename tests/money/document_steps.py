@@ -5,7 +5,7 @@ from hypothesis.stateful import precondition
 
 from odoo.exceptions import UserError
 
-from tests.money import contracts
+from tests.money import contracts, invariants
 from tests.money.recording import rule
 
 INDEX = st.integers(0, 7)
@@ -57,6 +57,10 @@ class DocumentSteps:
             if sign * item.amount_currency > sign * before[item]
             or (self.is_deducted(item) and abs(item.amount_currency) > abs(before[item]))
         )
+        for milestone in lines.billing_milestone_id:
+            if invariants.units(draft.currency_id, invariants.net(milestone)) < 0:
+                # what bills nothing, for it was reduced to that, and bills less now: refused when posted, too
+                self.memory.raised.update(lines.filtered(lambda line, own=milestone: line.billing_milestone_id == own))
 
     def is_deducted(self, item):
         """Whether the line recovers an advance, or is a reduction: with more of it, less than nothing may be billed."""

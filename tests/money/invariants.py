@@ -53,7 +53,9 @@ class Memory:
     states: dict = field(default_factory=dict)
     rounds: dict = field(default_factory=dict)
     edited: set = field(default_factory=set)  # draft lines to which somebody gave another price
-    raised: set = field(default_factory=set)  # and raised their invoice by it: refused when posted
+    raised: set = field(
+        default_factory=set
+    )  # and raised their invoice by it, or led below nothing: refused when posted
     original: float = field(init=False)  # untaxed sum of the milestones as they were signed
     changes: list = field(default_factory=list)  # by how much each change order changed it
     reduced: dict = field(default_factory=lambda: defaultdict(float))  # acceptance: what was taken from it since
