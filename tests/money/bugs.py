@@ -136,7 +136,7 @@ def advance_is_recovered_again(case):
 def retention_has_no_cap(case):
     """The maximum that was agreed is forgotten."""
 
-    def uncapped(original, self, billed):
+    def uncapped(original, self, billed, contract=None):
         return self.currency_id.round(billed * self.milestone_retention_percentage / 100)
 
     with replace(case, "sale.order", _get_retention_target=uncapped):
