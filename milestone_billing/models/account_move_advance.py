@@ -133,7 +133,7 @@ class SaleOrderLine(models.Model):
                 Command.create(
                     {
                         **common,
-                        "account_id": items.account_id[:1].id,
+                        "account_id": items.account_id[:1].id,  # when nothing of the advance is posted any more
                         **self._get_advance_account(),
                         "balance": -difference,
                         "exchange_advance_line_id": self.id,

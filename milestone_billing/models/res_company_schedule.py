@@ -39,8 +39,7 @@ class ResCompany(models.Model):
     def _get_milestone_timezone(self):
         """Return the name of the time zone in which days of billing begin."""
         self.ensure_one()
-        company = self.sudo()  # whoever bills need not read calendars
-        return company.partner_id.tz or company.resource_calendar_id.tz or "UTC"
+        return self.partner_id.tz or self.resource_calendar_id.tz or "UTC"
 
     def _localize(self, records):
         """Return ``records`` of this company such that today is today there, whoever bills them from wherever."""

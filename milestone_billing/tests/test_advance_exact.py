@@ -38,6 +38,15 @@ class TestAdvanceExact(AdvanceCommon):
             {"name": date, "rate": rate, "currency_id": currency.id, "company_id": self.company.id}
         )
 
+    def _create_before_rates_change(self, amounts, **terms):
+        """Make a contract whose advance is invoiced at the rate 2; what comes next is at 4."""
+        currency = self.foreign[2]
+        self._set_rate(currency, "2020-01-01", 2.0)
+        order = self._create_with_advance(amounts, currency=currency, **terms)
+        self._run_queue()
+        self.env["res.currency.rate"].search([("currency_id", "=", currency.id)]).rate = 4.0
+        return order
+
     def _play(self, seed, **terms):
         """Make, bill and check one random contract."""
         rng = random.Random(seed)
@@ -124,12 +133,8 @@ class TestAdvanceExact(AdvanceCommon):
         self.assertEqual(balances[advance].total, 0.002)
 
     def test_changing_rates_are_booked_as_exchange_differences(self):
-        currency = self.foreign[2]
-        self._set_rate(currency, "2020-01-01", 2.0)
-        order = self._create_with_advance([1000.0, 1000.0], currency=currency, percentage=50.0)
-        self._run_queue()
+        order = self._create_before_rates_change([1000.0, 1000.0], percentage=50.0)
         self.assertEqual(self._get_account_balance(order), (-1000.0, -500.0))
-        self.env["res.currency.rate"].search([("currency_id", "=", currency.id)]).rate = 4.0
         self._bill(order.milestone_ids[0])
         self.assertEqual(self._get_account_balance(order), (-500.0, -250.0), "the rest stays at its first rate")
         self._bill(order.milestone_ids[1])
@@ -141,11 +146,7 @@ class TestAdvanceExact(AdvanceCommon):
         self.assertEqual(entries.move_id.journal_id, self.company.currency_exchange_journal_id)
 
     def test_the_account_is_exact_for_an_invoice_of_a_day_to_come_too(self):
-        currency = self.foreign[2]
-        self._set_rate(currency, "2020-01-01", 2.0)
-        order = self._create_with_advance([1000.0, 1000.0], currency=currency, percentage=50.0)
-        self._run_queue()
-        self.env["res.currency.rate"].search([("currency_id", "=", currency.id)]).rate = 4.0
+        order = self._create_before_rates_change([1000.0, 1000.0], percentage=50.0)
         order.milestone_invoice_policy = "draft"
         invoice = self._bill(order.milestone_ids[0])
         invoice.invoice_date = fields.Date.today() + timedelta(days=5)
@@ -155,11 +156,7 @@ class TestAdvanceExact(AdvanceCommon):
         self.assertEqual(self._get_account_balance(order), (-1000.0, -500.0))
 
     def test_an_advance_that_is_taken_back_leaves_its_exchange_differences_in_the_books(self):
-        currency = self.foreign[2]
-        self._set_rate(currency, "2020-01-01", 2.0)
-        order = self._create_with_advance([1000.0, 1000.0], currency=currency, percentage=50.0)
-        self._run_queue()
-        self.env["res.currency.rate"].search([("currency_id", "=", currency.id)]).rate = 4.0
+        order = self._create_before_rates_change([1000.0, 1000.0], percentage=50.0)
         self._bill(order.milestone_ids[0])
         advances = self._get_advance_lines(order)
         entries = self.env["account.move"]
@@ -173,12 +170,20 @@ class TestAdvanceExact(AdvanceCommon):
         kept = entries.line_ids.filtered(lambda item: item.account_id not in results)
         self.assertEqual((len(kept), sum(kept.mapped("balance"))), (2, 0.0))
 
+    def test_what_is_left_when_somebody_takes_an_exchange_difference_back_goes_to_the_account_of_the_advance(self):
+        order = self._create_before_rates_change([1000.0, 1000.0], percentage=50.0)
+        invoice = self._bill(order.milestone_ids[0])
+        advance = self._get_advance_lines(order)
+        invoice.button_draft()
+        first, second = advance._get_exchange_items().sorted("id")
+        second.move_id.button_draft()
+        invoice.with_context(force_delete=True).unlink()
+        order.invoice_ids.button_draft()
+        last = advance._get_exchange_items() - first
+        self.assertEqual((last.account_id, last.balance), (first.account_id, -first.balance))
+
     def test_without_a_journal_for_exchange_differences_the_milestone_says_so(self):
-        currency = self.foreign[2]
-        self._set_rate(currency, "2020-01-01", 2.0)
-        order = self._create_with_advance([1000.0], currency=currency)
-        self._run_queue()
-        self.env["res.currency.rate"].search([("currency_id", "=", currency.id)]).rate = 4.0
+        order = self._create_before_rates_change([1000.0])
         self.company.currency_exchange_journal_id = False
         self._bill(order.milestone_ids)
         self.assertIn("journal of exchange differences", order.milestone_ids.invoice_error)
