@@ -33,6 +33,8 @@ class ContractMachine(ChangeSteps, DocumentSteps, Ending, RuleBasedStateMachine)
 
     def __init__(self):
         super().__init__()
+        gc.collect()
+        gc.freeze()  # what was there before this life is not looked through after each of its steps
         self.env = self.case.env
         self.life = self.env.cr.savepoint()
         self.count("lives")

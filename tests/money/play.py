@@ -3,7 +3,6 @@
 MONEY_PART is "k/n": which of n parts of the work this process does.
 """
 
-import gc
 import os
 from collections import Counter
 
@@ -45,8 +44,6 @@ class TestMoney(MilestoneCommon):
             cls._create_product(name="Extra", type="service", invoice_policy="order", taxes_id=[Command.set(taxes.ids)])
             for taxes in (cls.tax_10 + cls.tax_20, cls.tax_15_included)
         ]
-        gc.collect()
-        gc.freeze()
 
     def test_random_lives_keep_the_invariants(self):
         machine = self.make_machine()
