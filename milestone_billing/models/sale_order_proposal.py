@@ -43,8 +43,9 @@ class SaleOrder(models.Model):
     @api.depends_context("lang")
     def _compute_revision_status(self):
         for order in self:
-            order.is_being_revised = bool(order.id) and order._is_being_revised()
-            order.revision_status = order._get_revision_status() if order.id else False
+            saved = order._origin  # what is being typed is no revision yet
+            order.is_being_revised = bool(saved) and saved._is_being_revised()
+            order.revision_status = saved._get_revision_status() if saved else False
 
     @api.model_create_multi
     def create(self, vals_list):

@@ -3,7 +3,7 @@ from datetime import date, timedelta
 
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
 from .proposal_common import ProposalCommon
@@ -24,6 +24,15 @@ class TestRevision(ProposalCommon):
         self.assertFalse(self.order.is_being_revised)
         self.assertEqual(self._send(), revision)
         self.assertEqual(self.order.revision_count, 1)
+
+    def test_the_status_stays_on_the_screen_while_somebody_types(self):
+        """What is typed counts once it is saved; the page would move under the mouse if the line went meanwhile."""
+        self._send()
+        with Form(self.order.with_user(self.salesperson)) as form:
+            with form.milestone_ids.edit(0) as milestone:
+                milestone.contract_date = date(2040, 1, 1)
+            self.assertEqual(form.revision_status, "Revision 1")
+        self.assertEqual(self.order.revision_status, "Revision 2, not sent yet")
 
     def test_marking_as_sent_makes_a_revision_too(self):
         self.order.with_user(self.salesperson).action_quotation_sent()
