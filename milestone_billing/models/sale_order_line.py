@@ -212,7 +212,11 @@ class SaleOrderLine(models.Model):
         return milestone.approved_on.date() <= fields.Date.to_date(accrual_date)
 
     @api.depends(
-        "billing_milestone_id.state", "qty_to_invoice", "invoice_lines.parent_state", "invoice_lines.amount_currency"
+        "billing_milestone_id.state",
+        "billing_milestone_id.amount_untaxed",
+        "qty_to_invoice",
+        "invoice_lines.parent_state",
+        "invoice_lines.amount_currency",
     )
     def _compute_invoice_status(self):
         """Odoo offers more than was ordered, and counts quantities only, none of them below nothing."""
@@ -226,11 +230,18 @@ class SaleOrderLine(models.Model):
                 line.invoice_status = "invoiced" if line._is_invoiced() else "no"
 
     def _is_invoiced(self):
-        """Whether documents bill the whole quantity, or the whole amount in whatever quantity."""
+        """Whether documents bill the whole quantity, or the whole amount in whatever quantity.
+
+        A milestone that a change reduced to nothing is invoiced once something posted bills it: at nothing.
+        """
         self.ensure_one()
         direction = -1 if self.product_uom_qty < 0 else 1
         if self.product_uom_id.compare(direction * self.qty_invoiced, direction * self.product_uom_qty) >= 0:
             return True
+        milestone = self.billing_milestone_id
+        if milestone.currency_id.is_zero(milestone.amount_untaxed):
+            posted = milestone._get_posted_invoice_lines()
+            return bool(posted) and milestone.currency_id.is_zero(posted._get_billed_amount())
         unbilled = self.currency_id.round(direction * self._get_unbilled_subtotal())
         return unbilled <= 0 and not self.currency_id.is_zero(self.price_subtotal)
 

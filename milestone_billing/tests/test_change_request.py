@@ -472,6 +472,22 @@ class TestChangeRequest(ChangeCommon):
         self.assertEqual(self._invoices(self.first).amount_total, 0.0)
         self._bill_all(self.order)
 
+    def test_what_is_reduced_to_nothing_stays_invoiced_when_a_part_of_nothing_is_credited(self):
+        self.order.milestone_invoice_policy = "manual"
+        self._submit(self.first)
+        self._approve(self.first)
+        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -1000.0})
+        self.first.action_create_invoices()
+        self._invoices(self.first).action_post()
+
+        def credit_a_tenth(refund):
+            for line in refund.invoice_line_ids:
+                line.price_unit = line.price_unit / 10
+
+        refund = self._credit(self._invoices(self.first), edit=credit_a_tenth)
+        self.assertEqual((refund.state, refund.amount_total), ("posted", 0.0))
+        self.assertEqual(self.first.order_line_ids.mapped("invoice_status"), ["invoiced", "invoiced"])
+
     def test_reduction_on_hold_is_not_invoiced(self):
         self.order.milestone_invoice_policy = "manual"
         self._submit(self.first)

@@ -115,6 +115,23 @@ def posted_net(milestone):
     return -sum(lines.mapped("amount_currency"))
 
 
+def counting(lines):
+    """Those of documents that are worth something of their milestone.
+
+    What a change reduced to nothing is billed and credited as nothing: its line, less its reduction, however often.
+    """
+    return lines.filtered(
+        lambda line: units(
+            line.currency_id,
+            sum(
+                other.amount_currency
+                for other in line.move_id.line_ids
+                if other.display_type == "product" and other.billing_milestone_id == line.billing_milestone_id
+            ),
+        )
+    )
+
+
 def line_values(line):
     """What an order line is worth, tax by tax."""
     fixed = (line.extra_tax_data or {}).get("manual_tax_amounts", {})
@@ -204,8 +221,9 @@ def check_exactly_once(machine):
     for line in machine.order.order_line.filtered("billing_milestone_id"):
         if line.display_type:
             continue
-        drafts = bills(line.invoice_lines).filtered(lambda bill: bill.parent_state == "draft")
-        billed = -sum((bills(line.invoice_lines) | credits_of(line.invoice_lines)).mapped("amount_currency"))
+        items = counting(line.invoice_lines)
+        drafts = bills(items).filtered(lambda bill: bill.parent_state == "draft")
+        billed = -sum((bills(items) | credits_of(items)).mapped("amount_currency"))
         if drafts and not machine.memory.edited.intersection(drafts):
             assert abs(units(line.currency_id, billed)) <= abs(units(line.currency_id, line.price_subtotal)) + 1, (
                 f"{line.name} would be billed {billed} of {line.price_subtotal}"
@@ -439,7 +457,7 @@ def check_credited_once(machine):
     for line in machine.milestones.order_line_ids.filtered(lambda line: line in reductions(line.billing_milestone_id)):
         if machine.memory.edited.intersection(line.invoice_lines):
             continue
-        posted = line.invoice_lines.filtered(lambda item: item.parent_state == "posted")
+        posted = counting(line.invoice_lines).filtered(lambda item: item.parent_state == "posted")
         credited = units(line.currency_id, sum(posted.mapped("amount_currency")))
         most = -units(line.currency_id, line.price_subtotal)
         assert 0 <= credited <= most, f"{line.name}: {credited} units are credited, {most} were agreed"
