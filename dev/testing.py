@@ -1,12 +1,13 @@
 """`make test`: the addon's tests and the system tests, in one run of pytest."""
 
 import os
+import re
 import secrets
 import shlex
 import subprocess
 
 from dev import settings, templates
-from dev.console import say
+from dev.console import Problem, say
 from dev.files import fingerprint, lock, tree_fingerprint
 from dev.installation import CONFIGURATION, Installation, environment, set_up
 
@@ -20,14 +21,17 @@ LIVES, STEPS, PARTS = 2000, 50, 40
 
 
 def run_long_tests() -> int:
-    """Play many long random lives of contracts (hours); MONEY_SEED=... repeats or resumes those of a seed."""
+    """Play many long lives of contracts (hours); MONEY_SEED=... resumes, MONEY_SHARE=1/2 plays one half."""
+    share = os.environ.setdefault("MONEY_SHARE", "1/1")
+    if not (numbers := re.fullmatch(r"(\d+)/(\d+)", share)) or not 1 <= int(numbers[1]) <= int(numbers[2]) <= PARTS:
+        raise Problem(f"MONEY_SHARE={share} is no share: 2/3 is the second of three, of at most {PARTS}.")
     seed = os.environ.get("MONEY_SEED") or str(secrets.randbelow(10**6))
     lives = os.environ.get("MONEY_LIVES") or str(LIVES)
     steps = os.environ.get("MONEY_STEPS") or str(STEPS)
     played = fingerprint(seed, lives, steps, tree_fingerprint([*settings.addons(), SYSTEM_TESTS / "money"], IGNORED))
     folder = settings.RUN / "lives" / played[:8]
     folder.mkdir(parents=True, exist_ok=True)
-    say(f"Playing {lives} lives of {steps} steps; MONEY_SEED={seed} goes on with them if this is interrupted")
+    say(f"Playing {lives} lives of {steps} steps, share {share}; MONEY_SEED={seed} goes on if this is interrupted")
     os.environ.update(
         MONEY_SEED=seed,
         MONEY_LIVES=lives,

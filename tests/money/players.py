@@ -5,6 +5,7 @@ children of a test run after every class, so they are none: each has a session o
 ``money-<part>.log``, ``money-<part>.code`` when the part is over, and ``money-<process>.pid`` while the process lives.
 
 A run that keeps these files in a folder of its own (MONEY_FOLDER) goes on with the parts that have not passed.
+With MONEY_SHARE="k/n" it plays the k-th of n shares of the parts: so several machines share a long run.
 """
 
 import contextlib
@@ -15,6 +16,8 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 from dev import settings
 from dev.files import lock, write
 from dev.installation import CONFIGURATION, environment, existing
@@ -23,7 +26,9 @@ from tests.server import template
 FOLDER = Path(__file__).parent
 KEPT = os.environ.get("MONEY_FOLDER")
 # The same on every machine, as every part has lives and bugs of its own; shared out to the processes as they are free.
-PARTS = range(1, int(os.environ.get("MONEY_PARTS", 8)) + 1)
+COUNT = int(os.environ.get("MONEY_PARTS", 8))
+SHARE, SHARES = (int(number) for number in os.environ.get("MONEY_SHARE", "1/1").split("/"))
+PARTS = range(SHARE, COUNT + 1, SHARES)
 
 
 def path(name: int | str, kind: str) -> Path:
@@ -50,7 +55,8 @@ class Players:
     def grow(self, count: int) -> None:
         """Let there be so many of them."""
         for number in range(self.count, count):
-            command = ["setsid", "--fork", "nice", sys.executable, "-m", "tests.money.players", str(number)]
+            arguments = ["-m", "tests.money.players", str(number), str(os.getpid())]
+            command = ["setsid", "--fork", "nice", sys.executable, *arguments]
             with path(f"player-{number}", "log").open("wb") as output:
                 subprocess.run(
                     command,
@@ -89,10 +95,12 @@ def read(name: int | str, kind: str) -> str:
     return file.read_text(errors="replace").strip() if file.exists() else ""
 
 
-def play_parts(player: str) -> None:
-    """Play what no other process has begun; called in a process of its own."""
+def play_parts(player: str, run: int) -> None:
+    """Play what no other process has begun, while the test run lives; called in a process of its own."""
     write(path(player, "pid"), str(os.getpid()))
     for part in PARTS:
+        if not psutil.pid_exists(run):
+            break
         try:
             log = path(part, "log").open("xb")
         except FileExistsError:
@@ -119,7 +127,7 @@ def play(part: int, log) -> int:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=environment(MONEY_PART=f"{part}/{len(PARTS)}"),
+            env=environment(MONEY_PART=f"{part}/{COUNT}"),
         ).returncode
     finally:
         with lock("players"):
@@ -127,4 +135,4 @@ def play(part: int, log) -> int:
 
 
 if __name__ == "__main__":
-    play_parts(f"player-{sys.argv[1]}")
+    play_parts(f"player-{sys.argv[1]}", int(sys.argv[2]))
