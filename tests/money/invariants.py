@@ -116,20 +116,19 @@ def posted_net(milestone):
 
 
 def counting(lines):
-    """Those of documents that are worth something of their milestone.
+    """Those of documents that are worth something of their milestone, in one set of taxes at least.
 
     What a change reduced to nothing is billed and credited as nothing: its line, less its reduction, however often.
     """
-    return lines.filtered(
-        lambda line: units(
-            line.currency_id,
-            sum(
-                other.amount_currency
-                for other in line.move_id.line_ids
-                if other.display_type == "product" and other.billing_milestone_id == line.billing_milestone_id
-            ),
-        )
-    )
+
+    def counts(line):
+        worth = Counter()
+        for other in line.move_id.line_ids:
+            if other.display_type == "product" and other.billing_milestone_id == line.billing_milestone_id:
+                worth[other.tax_ids] += other.amount_currency
+        return any(units(line.currency_id, amount) for amount in worth.values())
+
+    return lines.filtered(counts)
 
 
 def line_values(line):
