@@ -232,16 +232,20 @@ class SaleOrderLine(models.Model):
     def _is_invoiced(self):
         """Whether documents bill the whole quantity, or the whole amount in whatever quantity.
 
-        A milestone that a change reduced to nothing is invoiced once something posted bills it: at nothing.
+        What is credited of a line may be made up for by another one of the milestone, as by its reduction. A milestone
+        that a change reduced to nothing is invoiced once something posted bills it: at nothing.
         """
         self.ensure_one()
         direction = -1 if self.product_uom_qty < 0 else 1
         if self.product_uom_id.compare(direction * self.qty_invoiced, direction * self.product_uom_qty) >= 0:
             return True
         milestone = self.billing_milestone_id
+        posted = milestone._get_posted_invoice_lines()
+        is_billed = milestone.currency_id.compare_amounts(posted._get_billed_amount(), milestone.amount_untaxed) == 0
         if milestone.currency_id.is_zero(milestone.amount_untaxed):
-            posted = milestone._get_posted_invoice_lines()
-            return bool(posted) and milestone.currency_id.is_zero(posted._get_billed_amount())
+            return bool(posted) and is_billed
+        if is_billed and self.invoice_lines & posted:
+            return True
         unbilled = self.currency_id.round(direction * self._get_unbilled_subtotal())
         return unbilled <= 0 and not self.currency_id.is_zero(self.price_subtotal)
 

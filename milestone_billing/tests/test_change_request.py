@@ -473,10 +473,16 @@ class TestChangeRequest(ChangeCommon):
         self._bill_all(self.order)
 
     def test_what_is_reduced_to_nothing_stays_invoiced_when_a_part_of_nothing_is_credited(self):
+        self._check_credit_of_a_tenth_is_nothing(reduced=1000.0, billed=0.0)
+
+    def test_what_is_reduced_to_next_to_nothing_stays_invoiced_when_less_than_a_cent_is_credited(self):
+        self._check_credit_of_a_tenth_is_nothing(reduced=999.95, billed=0.05)
+
+    def _check_credit_of_a_tenth_is_nothing(self, reduced, billed):
         self.order.milestone_invoice_policy = "manual"
         self._submit(self.first)
         self._approve(self.first)
-        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -1000.0})
+        self._change(self.order, {"action": "change", "milestone_id": self.first.id, "amount": -reduced})
         self.first.action_create_invoices()
         self._invoices(self.first).action_post()
 
@@ -485,7 +491,8 @@ class TestChangeRequest(ChangeCommon):
                 line.price_unit = line.price_unit / 10
 
         refund = self._credit(self._invoices(self.first), edit=credit_a_tenth)
-        self.assertEqual((refund.state, refund.amount_total), ("posted", 0.0))
+        self.assertEqual((refund.state, refund.amount_untaxed), ("posted", 0.0))
+        self.assertEqual(self.first.amount_invoiced, billed)
         self.assertEqual(self.first.order_line_ids.mapped("invoice_status"), ["invoiced", "invoiced"])
 
     def test_reduction_on_hold_is_not_invoiced(self):
