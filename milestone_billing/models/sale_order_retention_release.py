@@ -84,31 +84,53 @@ class SaleOrder(models.Model):
                     amount=order.currency_id.format(amount),
                 )
             )
-        release = order.env["sale.retention.release"].create(
-            {
-                "name": self.env._(
-                    "%(order)s release %(number)s", order=order.name, number=len(order.retention_release_ids) + 1
-                ),
-                "order_id": order.id,
-                "partner_id": order.partner_invoice_id.id or order.partner_id.id,
-                "date": fields.Date.context_today(order),
-                "due_date": due_date or order._get_release_due_date(),
-                "origin": origin,
-                "note": note,
-                "announce": announce,
-                "line_ids": [
-                    fields.Command.create({"move_line_id": item.id, "amount": part})
-                    for item, part in order._allocate_release(amount)
-                ],
-            }
+        due_date = fields.Date.to_date(due_date) or order._get_release_due_date()
+        order._release_what_is_paid(due_date)
+        release = order._create_release(
+            order._allocate_release(amount), due_date=due_date, origin=origin, note=note, announce=announce
         )
-        release.line_ids.move_line_id._sync_released()
         # two releases at once: the second one meets a changed row, and is tried again
         order.with_context(tracking_disable=True)._write_protected(
             {"retention_release_count": len(order.retention_release_ids)}
         )
         if announce:
             self.env.ref("milestone_billing.ir_cron_retention").sudo()._trigger()
+        return release
+
+    def _release_what_is_paid(self, due_date):
+        """What was paid before its release is released now: else it would pay what is released next.
+
+        :param due_date: that of what is released next: payments pay the oldest first
+        """
+        self.ensure_one()
+        early = []
+        for item in self._get_retention_items():
+            paid = min(item._get_retention_paid(), item._get_retention_net())
+            part = self.currency_id.round(paid - item.retention_released)
+            if self.currency_id.compare_amounts(part, 0.0) > 0:
+                early.append((item, part))
+        if early:
+            due_date = min(due_date, fields.Date.context_today(self))
+            self._create_release(early, due_date=due_date, origin="payment", announce=False)
+
+    def _create_release(self, allocation, **values):
+        """Release (retention item, amount) pairs."""
+        self.ensure_one()
+        release = self.env["sale.retention.release"].create(
+            {
+                **values,
+                "name": self.env._(
+                    "%(order)s release %(number)s", order=self.name, number=len(self.retention_release_ids) + 1
+                ),
+                "order_id": self.id,
+                "partner_id": self.partner_invoice_id.id or self.partner_id.id,
+                "date": fields.Date.context_today(self),
+                "line_ids": [
+                    fields.Command.create({"move_line_id": item.id, "amount": part}) for item, part in allocation
+                ],
+            }
+        )
+        release.line_ids.move_line_id._sync_released()
         return release
 
     def _allocate_release(self, amount):

@@ -8,6 +8,7 @@ RELEASE_ORIGINS = [
     ("manual", "By hand"),
     ("date", "Date agreed"),
     ("milestone", "Approval"),
+    ("payment", "Paid Early"),
 ]
 REMINDER_DAYS = 7
 

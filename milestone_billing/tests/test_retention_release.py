@@ -101,6 +101,30 @@ class TestRetentionRelease(RetentionCommon):
         self.assertEqual(release.amount_paid, 400.0)
         self.assertListIsLedger(order)
 
+    def test_what_was_paid_before_its_release_pays_nothing_of_what_is_released_later(self):
+        order = self._create_retained([10000.0])
+        invoice = self._bill(order.milestone_ids)
+        self._pay(invoice)
+        self._pay(invoice, 400.0)
+        self.assertEqual((order.retention_withheld, order.retention_released), (600.0, 0.0))
+        release = self._release(order, 500.0)
+        self.assertEqual((release.amount, release.amount_paid, release.amount_owed), (500.0, 0.0, 500.0))
+        self.assertEqual((order.retention_withheld, order.retention_due), (100.0, 500.0))
+        paid = order.retention_release_ids - release
+        self.assertEqual((paid.origin, paid.amount, paid.amount_owed), ("payment", 400.0, 0.0))
+        self.assertFalse(paid.announce)
+        self.assertListIsLedger(order)
+        with self.assertRefused("what is paid stays released"):
+            paid.with_user(self.users["accountant"]).action_cancel()
+        release.with_user(self.users["accountant"]).action_cancel()
+        self.assertEqual((order.retention_withheld, order.retention_due), (600.0, 0.0))
+        self._release(order)
+        self.assertEqual(len(order.retention_release_ids), 3, "what is paid is released once")
+        self.assertEqual(invoice._get_asked_amount(), 600.0)
+        self.assertEqual(self._pay(invoice).amount, 600.0)
+        self.assertEqual((order.retention_paid, order.retention_withheld), (1000.0, 0.0))
+        self.assertListIsLedger(order)
+
     def test_more_than_is_left_is_refused(self):
         order = self._create_retained([1000.0])
         self._bill(order.milestone_ids)
