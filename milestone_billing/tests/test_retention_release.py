@@ -7,7 +7,7 @@ from freezegun import freeze_time
 
 from odoo import SUPERUSER_ID
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
 from odoo.addons.base.models.ir_cron import IrCron
 from odoo.addons.milestone_billing.models.sale_order_retention import UNRELEASED
@@ -124,6 +124,30 @@ class TestRetentionRelease(RetentionCommon):
         self.assertEqual(self._pay(invoice).amount, 600.0)
         self.assertEqual((order.retention_paid, order.retention_withheld), (1000.0, 0.0))
         self.assertListIsLedger(order)
+
+    def test_what_is_withheld_is_not_written_off(self):
+        order = self._create_retained([10000.0])
+        invoice = self._bill(order.milestone_ids)
+        self._pay(invoice)
+        self._release(order, 400.0)
+        self.assertEqual(self._mark_as_paid(invoice, 390.0), 10.0)
+        self.assertEqual((order.retention_due, order.retention_withheld, order.retention_paid), (0.0, 600.0, 400.0))
+        self.assertEqual(self._mark_as_paid(invoice, 500.0), 0.0)
+        self.assertEqual((order.retention_withheld, invoice.amount_residual), (100.0, 100.0))
+        self.assertListIsLedger(order)
+
+    def _mark_as_paid(self, invoice, amount):
+        """Pay as somebody who writes off what is missing; return how much that is."""
+        wizard = Form(
+            self.env["account.payment.register"].with_context(active_model="account.move", active_ids=invoice.ids)
+        )
+        wizard.amount = amount
+        difference = wizard.payment_difference
+        if difference:
+            wizard.payment_difference_handling = "reconcile"
+            wizard.writeoff_account_id = self.company_data["default_account_expense"]
+        wizard.save()._create_payments()
+        return difference
 
     def test_more_than_is_left_is_refused(self):
         order = self._create_retained([1000.0])

@@ -15,3 +15,28 @@ class AccountPaymentRegister(models.TransientModel):
             if owed and owed != lines:
                 values["line_ids"] = [(6, 0, owed.ids)]
         return values
+
+    @api.depends("line_ids")
+    def _compute_payment_difference(self):
+        """Who marks an invoice as fully paid writes off what the client owes, and nothing that is withheld."""
+        super()._compute_payment_difference()
+        for wizard in self.filtered(lambda wizard: wizard.payment_date and wizard.payment_difference > 0.0):
+            withheld = wizard._get_withheld_amount()
+            if withheld:
+                full = wizard._get_total_amounts_to_pay(wizard.batches)["full_amount_for_difference"]
+                difference = wizard.currency_id.round(full - withheld - wizard.amount)
+                wizard.payment_difference = max(min(wizard.payment_difference, difference), 0.0)
+
+    def _get_withheld_amount(self):
+        """Return what of the journal items is retained and not released, in the currency of the payment."""
+        self.ensure_one()
+        lines = self.env["account.move.line"].union(*(batch["lines"] for batch in self.batches))
+        if not lines.retention_order_id:
+            return 0.0
+        parts = [
+            part
+            for items in lines.grouped("move_id").values()
+            for part in items._get_installments_data(payment_currency=self.currency_id, payment_date=self.payment_date)
+            if part.get("withheld")
+        ]
+        return abs(self._convert_to_wizard_currency(parts))
