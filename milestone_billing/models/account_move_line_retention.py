@@ -45,6 +45,24 @@ class AccountMoveLine(models.Model):
                 reference = line.move_id.payment_reference or ""
                 line.name = self.env._("Retention %(reference)s", reference=reference).strip()
 
+    def _compute_account_id(self):
+        """Odoo gives the terms of a document one account: what is retained has its own, and the rest not that one."""
+        super()._compute_account_id()
+        for line in self.filtered(lambda line: line.display_type == "payment_term" and line.parent_state == "draft"):
+            if line.move_id.line_ids.retention_order_id and not line._is_on_account_of_its_kind():
+                line.account_id = (
+                    line.company_id._get_retention_account()
+                    if line.retention_order_id
+                    else line.move_id._get_trade_receivable_account()
+                )
+
+    def _is_on_account_of_its_kind(self):
+        """Whether a term is on the account of retentions when it is one, and else on none of that kind."""
+        self.ensure_one()
+        if self.retention_order_id:
+            return self.account_id == self.company_id._get_retention_account()
+        return not self.account_id.non_trade
+
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:

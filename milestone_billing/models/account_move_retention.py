@@ -294,11 +294,16 @@ class AccountMove(models.Model):
             line = existing.pop(self._get_term_key(key), None)
             if not line:
                 commands.append(fields.Command.create({**key, **values, "display_type": "payment_term"}))
-            elif any(
-                self.currency_id.compare_amounts(line[name], values[name]) for name in ("amount_currency", "balance")
-            ):
-                amounts = {name: values[name] for name in ("amount_currency", "balance")}
-                commands.append(fields.Command.update(line.id, amounts))
+                continue
+            changes = {
+                name: values[name]
+                for name in ("amount_currency", "balance")
+                if self.currency_id.compare_amounts(line[name], values[name])
+            }
+            if "account_id" in values and not line._is_on_account_of_its_kind():
+                changes["account_id"] = values["account_id"]
+            if changes:
+                commands.append(fields.Command.update(line.id, changes))
         commands += [fields.Command.delete(line.id) for line in existing.values()]
         if commands:
             self.with_context(skip_invoice_sync=True, dynamic_unlink=True).write({"line_ids": commands})

@@ -88,6 +88,44 @@ class TestRetention(RetentionCommon):
         self.assertEqual(invoice.invoice_date_due, date(2026, 2, 4))
         self.assertEqual(len(invoice.line_ids.filtered(lambda line: line.display_type == "payment_term")), 2)
 
+    def test_a_draft_keeps_its_accounts_whoever_edits_it(self):
+        """Odoo computes the accounts of all terms anew with another customer, or another fiscal position."""
+        other = self.env["res.partner"].create({"name": "Bank of the Client", "is_company": True})
+        position = self.env["account.fiscal.position"].create({"name": "Elsewhere"})
+
+        def change_customer(invoice):
+            with Form(invoice) as form:
+                form.partner_id = other
+
+        def change_fiscal_position(invoice):
+            with Form(invoice) as form:
+                form.fiscal_position_id = position
+            invoice.action_update_fpos_values()
+
+        for edit in (change_customer, change_fiscal_position):
+            with self.subTest(edit=edit.__name__):
+                order = self._create_retained([1000.0], milestone_invoice_policy="draft")
+                invoice = self._bill(order.milestone_ids)
+                edit(invoice)
+                due = invoice.amount_total - 100.0
+                for state in ("draft", "posted"):
+                    self.assertEqual(invoice.state, state)
+                    self.assertEqual(self._entries(invoice)[self.trade_account], (due, 0.0))
+                    self.assertEqual(self._entries(invoice)[self.retention_account], (100.0, 0.0))
+                    if state == "draft":
+                        invoice.action_post()
+                self.assertListIsLedger(order)
+
+    def test_terms_on_accounts_of_another_kind_are_posted_on_theirs(self):
+        order = self._create_retained([1000.0], milestone_invoice_policy="draft")
+        invoice = self._bill(order.milestone_ids)
+        terms = invoice.line_ids.filtered(lambda line: line.display_type == "payment_term")
+        for term in terms:
+            term.account_id = self.trade_account if term.retention_order_id else self.retention_account
+        invoice.action_post()
+        self.assertEqual(self._entries(invoice)[self.retention_account], (100.0, 0.0))
+        self.assertListIsLedger(order)
+
     def test_the_formula_decides_when_drafts_are_posted_out_of_order(self):
         order = self._create_retained([1000.0] * 3, cap=5.0, milestone_invoice_policy="draft")
         first, second, third = self._bill(order.milestone_ids)
