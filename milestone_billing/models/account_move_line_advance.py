@@ -37,6 +37,11 @@ class AccountMoveLine(models.Model):
             ):
                 raise ValidationError(self.env._("A line that recovers an advance belongs to an advance of its order."))
 
+    def _compute_account_id(self):
+        """What recovers an advance stays on its account when Odoo computes those of a draft anew."""
+        settled = self.filtered(lambda line: line.advance_milestone_id and line.account_id)
+        return super(AccountMoveLine, self - settled)._compute_account_id()
+
     @api.model_create_multi
     def create(self, vals_list):
         defaults = {"default_advance_milestone_id", "default_exchange_advance_line_id"}

@@ -309,6 +309,20 @@ class TestAdvance(AdvanceCommon):
         for record in (order, other):
             self.assertAdvanceSettled(record)
 
+    def test_a_recovery_stays_on_the_account_of_its_advance_whoever_edits_the_draft(self):
+        order = self._create_with_advance([1000.0], milestone_invoice_policy="draft")
+        self._run_queue()
+        self._get_advance_invoices(order).action_post()
+        invoice = self._bill(order.milestone_ids)
+        with Form(invoice) as form:
+            form.fiscal_position_id = self.env["account.fiscal.position"].create({"name": "Elsewhere"})
+        invoice.action_update_fpos_values()
+        with Form(invoice) as form:
+            form.partner_id = self.env["res.partner"].create({"name": "Bank of the Client", "is_company": True})
+        self.assertEqual(invoice._get_advance_recovery_lines().account_id, self.advance_account)
+        invoice.action_post()
+        self.assertEqual(self._get_account_balance(order), (0.0, 0.0))
+
     def test_other_invoices_of_the_order_leave_the_advance_alone(self):
         order = self._create_with_advance(
             [1000.0], lines=[{"product_id": self.product_a.id, "price_unit": 400.0, "tax_ids": False}]
