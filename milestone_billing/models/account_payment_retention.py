@@ -17,7 +17,10 @@ class PaymentTransaction(models.Model):
         somebody paid twice, say. It takes nothing of what is retained.
         """
         self.ensure_one()
-        terms = self.invoice_ids.line_ids.filtered(lambda line: line.display_type == "payment_term")
+        invoices = self.invoice_ids
+        if self.operation == self.source_transaction_id.operation:  # a part of what was authorized
+            invoices |= self.source_transaction_id.invoice_ids
+        terms = invoices.line_ids.filtered(lambda line: line.display_type == "payment_term")
         retained = terms.filtered("retention_order_id")
         trade = terms - retained
         if not retained:

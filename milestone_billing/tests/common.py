@@ -263,10 +263,13 @@ class MilestoneCommon(TestSaleCommon):
     @classmethod
     def _pay_online(cls, invoices, amount):
         """Let a payment provider say that it was paid; return the payment."""
-        line = cls._get_online_payment_method()
-        transaction = cls.env["payment.transaction"].create(
+        return cls._collect(cls._start_online_payment(invoices, amount))
+
+    @classmethod
+    def _start_online_payment(cls, invoices, amount):
+        return cls.env["payment.transaction"].create(
             {
-                "provider_id": line.payment_provider_id.id,
+                "provider_id": cls._get_online_payment_method().payment_provider_id.id,
                 "payment_method_id": cls.env.ref("payment.payment_method_unknown").id,
                 "reference": f"online {cls.env['payment.transaction'].search_count([])}",
                 "operation": "online_direct",
@@ -276,7 +279,10 @@ class MilestoneCommon(TestSaleCommon):
                 "invoice_ids": invoices.ids,
             }
         )
-        return transaction._create_payment(payment_method_line_id=line.id)
+
+    @classmethod
+    def _collect(cls, transaction):
+        return transaction._create_payment(payment_method_line_id=cls._get_online_payment_method().id)
 
     @classmethod
     def _get_online_payment_method(cls):

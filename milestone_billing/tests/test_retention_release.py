@@ -101,6 +101,18 @@ class TestRetentionRelease(RetentionCommon):
         self.assertEqual(release.amount_paid, 400.0)
         self.assertListIsLedger(order)
 
+    def test_online_payment_of_released_retention_that_is_captured_in_parts(self):
+        order = self._create_retained([10000.0])
+        invoice = self._bill(order.milestone_ids)
+        self._pay(invoice)
+        self._release(order, 400.0)
+        authorized = self._start_online_payment(invoice, 400.0)
+        for amount in (150.0, 250.0):
+            payment = self._collect(authorized._create_child_transaction(amount))
+            self.assertEqual(payment.destination_account_id, self.retention_account)
+        self.assertEqual((order.retention_paid, order.retention_due, invoice.amount_residual), (400.0, 0.0, 600.0))
+        self.assertListIsLedger(order)
+
     def test_what_was_paid_before_its_release_pays_nothing_of_what_is_released_later(self):
         order = self._create_retained([10000.0])
         invoice = self._bill(order.milestone_ids)
