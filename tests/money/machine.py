@@ -242,9 +242,10 @@ class ContractMachine(ChangeSteps, DocumentSteps, Ending, RuleBasedStateMachine)
     @precondition(lambda self: self.order.retention_withheld > 0)
     @rule(share=st.sampled_from([None, 0.3, 0.5]))
     def release_retention(self, share):
-        currency = self.order.currency_id
-        amount = share and max(currency.round(self.order.retention_withheld * share), currency.rounding)
-        self.step("release retention", lambda: self.order._release_retention(amount=amount, announce=False))
+        currency, withheld = self.order.currency_id, self.order.retention_withheld
+        amount = currency.round(withheld * share) or currency.rounding if share else withheld
+        if self.step("release retention", lambda: self.order._release_retention(amount=amount, announce=False)):
+            invariants.equal(currency, self.order.retention_withheld, withheld - amount, "what a release leaves")
 
     # -- disturbances ---------------------------------------------------------------------------------
 
