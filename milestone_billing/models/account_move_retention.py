@@ -277,9 +277,17 @@ class AccountMove(models.Model):
         before = []
         for move in moves:
             if not move.invoice_date:
-                move.invoice_date = fields.Date.context_today(move)
+                move._set_invoice_date_today()
             move.with_context(retention_posted_before=tuple(before))._apply_needed_terms()
             before.append(move.id)
+
+    def _set_invoice_date_today(self):
+        """Date a draft as Odoo does when it is posted: an exchange rate that somebody typed stays."""
+        self.ensure_one()
+        usual = self._get_expected_currency_rate_at(self.create_date.date())
+        typed = self if self.invoice_currency_rate != usual else self.browse()
+        with self.env.protecting([self._fields["invoice_currency_rate"]], typed):
+            self.invoice_date = fields.Date.context_today(self)
 
     def _apply_needed_terms(self):
         """Make the terms of a draft what they have to be; Odoo does so only when the invoice itself changes."""

@@ -309,6 +309,18 @@ class TestRetention(RetentionCommon):
         self.assertEqual(sum(lines.mapped("balance")), 0.0)
         self.assertEqual(len(lines.matched_debit_ids.exchange_move_id | lines.matched_credit_ids.exchange_move_id), 1)
 
+    def test_a_rate_that_somebody_typed_stays(self):
+        currency = self._create_currency("XRT", 0.01, {"2020-01-01": 2.0})
+        order = self._create_retained([1000.0], currency=currency, milestone_invoice_policy="draft")
+        invoice = self._bill(order.milestone_ids)
+        self.assertFalse(invoice.invoice_date)
+        with Form(invoice) as form:
+            form.invoice_currency_rate = 2.5
+        invoice.action_post()
+        self.assertEqual((invoice.invoice_currency_rate, invoice.invoice_date), (2.5, self.today))
+        self.assertEqual(self._entries(invoice)[self.retention_account], (40.0, 0.0))
+        self.assertListIsLedger(order)
+
     def test_currencies_without_and_with_three_decimals(self):
         for name, rounding, expected in (("XR0", 1.0, 1000.0), ("XR3", 0.001, 1000.0)):
             currency = self._create_currency(name, rounding, {"2026-01-01": 3.7})
