@@ -16,7 +16,6 @@ class AccountPaymentRegister(models.TransientModel):
                 values["line_ids"] = [(6, 0, owed.ids)]
         return values
 
-    @api.depends("line_ids")
     def _compute_payment_difference(self):
         """Who marks an invoice as fully paid writes off what the client owes, and nothing that is withheld."""
         super()._compute_payment_difference()
