@@ -574,16 +574,19 @@ def count_roundings_of_free_lines(machine):
 
 
 def count_roundings_by_hand(machine):
-    """Return by how many units taxes may differ where credit notes by hand took in parts what changes reduced.
+    """Return by how many units taxes may differ where credit notes by hand took in parts what nothing bills again.
 
-    Each rounds its taxes, and nothing is billed afterwards that makes up for it.
+    That is what changes reduced, and what is credited of an advance: each credit note rounds its taxes, and no
+    document makes up for it afterwards.
     """
-    return sum(
-        1 + len(line.tax_ids)
+    reduced = [
+        line
         for milestone in machine.milestones
         if any(not line.invoice_lines for line in reductions(milestone))
         for line in credits_of(product_lines(milestone))
-    )
+    ]
+    advances = machine.order.order_line.filtered("is_milestone_advance").invoice_lines
+    return sum(1 + len(line.tax_ids) for line in [*reduced, *credits_of(advances)])
 
 
 CHECKS = (
