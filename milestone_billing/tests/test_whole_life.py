@@ -226,6 +226,52 @@ class TestWholeLife(LifeCommon):
         )
         self.assertLifeOver(order)
 
+    def test_taxes_that_fall_due_with_payments(self):
+        """The tax on what is retained falls due when that is paid; what waits for payments ends at zero."""
+        self.company.tax_exigibility = True
+        waiting = self.tax_account.copy({"code": "TAXWAIT", "reconcile": True})
+        self.tax_15.write({"tax_exigibility": "on_payment", "cash_basis_transition_account_id": waiting.id})
+
+        def booked(account):
+            items = self.env["account.move.line"].search([("account_id", "=", account.id)])
+            return round(-sum(items.filtered(lambda item: item.parent_state == "posted").mapped("balance")), 2)
+
+        order = self._create_life(
+            [(3000.0, 1.0, 0.0, self.tax_15)],
+            [50.0, 50.0],
+            milestone_advance_type="percentage",
+            milestone_advance_percentage=20.0,
+            milestone_retention_percentage=10.0,
+        )
+        first, second = order.milestone_ids
+        self._run_queue()
+        self.assertEqual((booked(waiting), booked(self.tax_account)), (90.0, 0.0))
+        self._pay(order.invoice_ids)
+        self.assertEqual((booked(waiting), booked(self.tax_account)), (0.0, 90.0))
+
+        one = self._bill(first)
+        self.assertEqual((booked(waiting), one.amount_total, one.retention_amount), (180.0, 1380.0, 150.0))
+        self._pay(one)
+        self.assertEqual((booked(waiting), booked(self.tax_account)), (19.57, 250.43))  # 180 × 150 / 1380
+        self._release(order, 50.0)
+        self._pay(one)
+        self.assertEqual((booked(waiting), booked(self.tax_account)), (13.05, 256.95))  # 180 × 100 / 1380
+
+        two = self._bill(second)
+        self._credit(two, edit=self._edit_lines(0.4))
+        self.assertEqual((booked(waiting), order.retention_retained), (13.05 + 108.0, 150.0 + 90.0))
+        second.action_rebill()
+        second.action_create_invoices()
+        open_invoices = order.invoice_ids.filtered("amount_residual")
+        for invoice in open_invoices - one:
+            self._pay(invoice)
+        self._release(order)
+        for invoice in open_invoices:
+            self._pay(invoice)
+        self.assertEqual((booked(waiting), booked(self.tax_account)), (0.0, 450.0))
+        self.assertLedgerTrue(order)
+        self.assertLifeOver(order)
+
     # -- the same with other terms, currencies and roundings ---------------------------------------------
 
     def _live(self, seed, rounding="round_globally", digits=None, grouping="milestone", **terms):
