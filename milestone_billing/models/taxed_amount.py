@@ -63,7 +63,13 @@ class TaxedAmount(dict):
         return self.minus(TaxedAmount({key: currency.rounding for key in self if key[-1] != "tax"})).rounded(currency)
 
     def clamped(self, low, high):
-        """Return each component within those of ``low`` and ``high``; the upper bound wins."""
-        return TaxedAmount(
-            {key: min(max(value, low.get(key, 0.0)), high.get(key, value)) for key, value in self.items()}
-        )
+        """Return each component within those of ``low`` and ``high``; the upper bound wins.
+
+        Of a tax that is withheld, all three are negative: its bounds are those of what is withheld.
+        """
+
+        def clamp(key, value):
+            sign = -1 if high.get(key, value) < 0.0 else 1
+            return sign * min(max(sign * value, sign * low.get(key, 0.0)), sign * high.get(key, value))
+
+        return TaxedAmount({key: clamp(key, value) for key, value in self.items()})

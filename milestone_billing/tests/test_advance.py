@@ -295,6 +295,26 @@ class TestAdvance(AdvanceCommon):
         self.assertBilledAsAgreed(order)
         self.assertAdvanceSettled(order)
 
+    def test_of_a_withheld_tax_each_milestone_recovers_its_share(self):
+        """A tax may be negative: what clients withhold of professional fees, and pay to the state themselves."""
+        withheld = self.env["account.tax"].create({"name": "Withheld 15 %", "amount": -15.0})
+        self.milestone_product.taxes_id = [Command.set((self.tax_20 + withheld).ids)]
+        for recovery, totals in (("pro_rata", [735.0, 735.0, 735.0]), ("first_in", [105.0, 1050.0, 1050.0])):
+            with self.subTest(recovery=recovery):
+                order = self._create_with_advance([1000.0] * 3, percentage=30.0, milestone_advance_recovery=recovery)
+                self._run_queue()
+                invoices = [self._bill(milestone) for milestone in order.milestone_ids]
+                self.assertEqual([invoice.amount_total for invoice in invoices], totals)
+                for invoice in invoices:
+                    taxes = self._tax_amounts(invoice)
+                    self.assertMoney(order.currency_id, taxes[withheld], -0.15 * invoice.amount_untaxed)
+                self.assertBilledAsAgreed(order)
+                self.assertAdvanceSettled(order)
+        order = self._create_with_advance([9000.0, 1000.0], percentage=30.0)
+        self._run_queue()
+        self.assertEqual([self._bill(milestone).amount_total for milestone in order.milestone_ids], [6615.0, 735.0])
+        self.assertBilledAsAgreed(order)
+
     def test_one_invoice_for_all_recovers_for_each(self):
         self.company.milestone_invoice_grouping = "customer"
         order, other = self._create_with_advance([100.0, 200.0]), self._create_with_advance([50.0], percentage=50.0)

@@ -48,7 +48,7 @@ def terms():
         price=st.sampled_from(PRICES),
         quantity=st.sampled_from([1.0, 2.0, 3.0]),
         discount=st.sampled_from([0.0, 0.0, 7.5]),
-        tax=st.integers(0, 3),
+        tax=st.integers(0, 4),
         is_free=st.sampled_from([False, False, False, True]),
     )
     return st.builds(
@@ -141,7 +141,13 @@ def can_divide(lines, count):
 
 
 def prepare_line(case, line, currency):
-    tax_sets = [case.tax_15, case.tax_10 + case.tax_20, case.tax_15_included, case.env["account.tax"]]
+    tax_sets = [
+        case.tax_15,
+        case.tax_10 + case.tax_20,
+        case.tax_15_included,
+        case.env["account.tax"],
+        case.tax_20 + case.tax_withheld,
+    ]
     return {
         "product_id": case.milestone_product.id,
         # a milestone is worth something, in yen too

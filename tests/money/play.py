@@ -39,6 +39,8 @@ class TestMoney(MilestoneCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        # clients may withhold a tax, and pay it to the state themselves
+        cls.tax_withheld = cls.env["account.tax"].create({"name": "Withheld 15 %", "amount": -15.0})
         # what changes add may be taxed otherwise than what was signed
         cls.change_products = [
             cls._create_product(name="Extra", type="service", invoice_policy="order", taxes_id=[Command.set(taxes.ids)])
