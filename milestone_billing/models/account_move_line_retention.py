@@ -51,7 +51,7 @@ class AccountMoveLine(models.Model):
         for line in self.filtered(lambda line: line.display_type == "payment_term" and line.parent_state == "draft"):
             if line.move_id.line_ids.retention_order_id and not line._is_on_account_of_its_kind():
                 line.account_id = (
-                    line.company_id._get_retention_account()
+                    line.move_id._get_retention_account(line.retention_order_id)
                     if line.retention_order_id
                     else line.move_id._get_trade_receivable_account()
                 )
@@ -60,7 +60,7 @@ class AccountMoveLine(models.Model):
         """Whether a term is on the account of retentions when it is one, and else on none of that kind."""
         self.ensure_one()
         if self.retention_order_id:
-            return self.account_id == self.company_id._get_retention_account()
+            return self.account_id == self.move_id._get_retention_account(self.retention_order_id)
         return not self.account_id.non_trade
 
     @api.model_create_multi
@@ -196,6 +196,12 @@ class AccountMoveLine(models.Model):
         """Return what is released and not paid, whenever it is due."""
         self.ensure_one()
         return self.currency_id.round(max(self.retention_released - max(self._get_retention_paid(), 0.0), 0.0))
+
+    def _get_retention_not_asked(self):
+        """Return what is open of an item beyond the part of it that is released."""
+        self.ensure_one()
+        owed = self._get_retention_owed() if self.retention_order_id else 0.0
+        return self.currency_id.round(max(self.amount_residual_currency - owed, 0.0)) if owed else 0.0
 
     def _get_retention_due(self):
         """Return what is released and not paid, and should be paid by now."""

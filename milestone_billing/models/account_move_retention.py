@@ -75,10 +75,9 @@ class AccountMove(models.Model):
                     "discount_date": False,
                     "retention_order_id": order.id,
                 }
-                account = self.company_id._get_retention_account()
                 terms[frozendict(key)] = {
                     **self._prepare_term_amounts(amount_currency, balance),
-                    "account_id": account.id,
+                    "account_id": self._get_retention_account(order).id,
                 }
         result = {}
         for term in trade:
@@ -144,6 +143,12 @@ class AccountMove(models.Model):
             or company.partner_id.with_company(company).property_account_receivable_id
         )
         return self.fiscal_position_id.map_account(account)
+
+    def _get_retention_account(self, order):
+        """Return the account of what is retained of ``order``; a credit note gives back on that of its invoice."""
+        self.ensure_one()
+        reversed_items = self.reversed_entry_id.sudo().line_ids.filtered(lambda line: line.retention_order_id == order)
+        return reversed_items[:1].account_id or self.company_id._get_retention_account()
 
     def _get_retention_terms(self):
         """Return (order, due date, positive amount) of what the document retains, or gives back."""

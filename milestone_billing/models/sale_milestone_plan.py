@@ -65,8 +65,10 @@ class SaleMilestone(models.Model):
     # Rounded globally, an amount depends on the other lines of the order.
     @api.depends("order_line_ids.price_subtotal", "order_id.order_line.price_total", "order_id.company_id")
     def _compute_amount_untaxed(self):
+        """In an unsaved form of the order it stays: what a form computes comes back as if somebody had typed it."""
         for milestone, totals in self._get_totals().items():
-            milestone.amount_untaxed = totals["base_amount_currency"]
+            in_form = milestone._is_in_form()
+            milestone.amount_untaxed = milestone.amount_untaxed if in_form else totals["base_amount_currency"]
 
     @api.depends("order_line_ids.price_total", "order_id.order_line.price_total", "order_id.company_id")
     def _compute_taxed_amounts(self):
@@ -79,18 +81,32 @@ class SaleMilestone(models.Model):
         engine = self.env["account.tax"]
         totals, known = {}, self._get_known_totals()
         for milestone in self:
-            if fixed := known.get(milestone.id) or milestone.order_line_ids._get_fixed_totals():
+            if fixed := known.get(milestone.id) or milestone._get_lines()._get_fixed_totals():
                 totals[milestone] = fixed
         for order, milestones in (self - self.browse(milestone.id for milestone in totals)).grouped("order_id").items():
             company = order.company_id or self.env.company
             base_lines = order._get_rounded_base_lines() if order else {}
             for milestone in milestones:
                 totals[milestone] = engine._get_tax_totals_summary(
-                    base_lines=[base_lines[line] for line in milestone.order_line_ids if line in base_lines],
+                    base_lines=[base_lines[line] for line in milestone._get_lines() if line in base_lines],
                     currency=milestone.currency_id or company.currency_id,
                     company=company,
                 )
         return totals
+
+    def _is_in_form(self):
+        """Whether the milestone is one of an order in a form that is not saved yet."""
+        self.ensure_one()
+        return bool(self.order_id) and not self.order_id.id
+
+    def _get_lines(self):
+        """Return the order lines with an amount; in an unsaved form by their own link, as the one back is incomplete."""
+        self.ensure_one()
+        if not self._is_in_form():
+            return self.order_line_ids
+        return self.order_id.order_line.filtered(
+            lambda line: not line.display_type and self._origin and line.billing_milestone_id._origin == self._origin
+        )
 
     def _get_known_totals(self):
         known = self.env.context.get("milestone_known_totals")

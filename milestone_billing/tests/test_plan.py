@@ -181,6 +181,92 @@ class TestPlan(MilestoneCommon):
         with self.assertRefused("stays with its order"):
             order.milestone_ids.order_id = other
 
+    def _create_assigned(self, *groups):
+        """Make a quotation with a line per amount, put under milestones A and B; see it in its form then."""
+        prices = {"First": 500.0, "Second": 3000.0, "Third": 333.33}
+        order = self._create_contract(
+            [{"name": "A"}, {"name": "B"}],
+            confirm=False,
+            lines=[
+                {
+                    "name": name,
+                    "product_id": self.milestone_product.id,
+                    "price_unit": price,
+                    "technical_price_unit": 0.0,
+                }
+                for name, price in prices.items()
+            ],
+        )
+        for milestone, names in zip(order.milestone_ids, groups, strict=False):
+            for line in order.order_line.filtered(lambda line, names=names: line.name in names):
+                line.billing_milestone_id = milestone
+        self.env.flush_all()
+        self.env.invalidate_all()
+        return order
+
+    def _edit_line(self, form, name, **values):
+        names = [line["name"] for line in form.order_line._records]
+        with form.order_line.edit(names.index(name)) as line:
+            for field, value in values.items():
+                setattr(line, field, value)
+
+    def test_what_is_edited_in_one_go_keeps_its_prices(self):
+        """Lines change their milestones, quantities and prices in the form before it is saved, in any order."""
+        none = self.env["sale.milestone"]
+        edits = {
+            "a line each": ((), lambda a, b: [("First", a, {}), ("Second", b, {})]),
+            "two lines into one": ((), lambda a, b: [("First", a, {}), ("Second", a, {})]),
+            "one, then the other": ((), lambda a, b: [("First", a, {}), ("First", b, {})]),
+            "swapped": ((("First",), ("Second",)), lambda a, b: [("First", b, {}), ("Second", a, {})]),
+            "assigned and more of it": ((), lambda a, b: [("First", a, {}), ("First", a, {"product_uom_qty": 2})]),
+            "assigned and more of another": (
+                (),
+                lambda a, b: [("First", a, {}), ("Third", none, {"product_uom_qty": 2})],
+            ),
+            "more of one, the other out": (
+                (("First", "Third"), ("Second",)),
+                lambda a, b: [("First", a, {"product_uom_qty": 2}), ("Third", none, {})],
+            ),
+            "the other out, more of one": (
+                (("First", "Third"), ("Second",)),
+                lambda a, b: [("Third", none, {}), ("First", a, {"product_uom_qty": 2})],
+            ),
+            "one moved, the price of the other": (
+                (("First",), ("Second",)),
+                lambda a, b: [("First", b, {}), ("Second", b, {"price_unit": 900.0})],
+            ),
+        }
+        for name, (groups, edit) in edits.items():
+            with self.subTest(name):
+                order = self._create_assigned(*groups)
+                prices = {line.name: line.price_unit for line in order.order_line if not line.display_type}
+                with Form(order) as form:
+                    for line, milestone, values in edit(*order.milestone_ids):
+                        self._edit_line(form, line, billing_milestone_id=milestone, **values)
+                        prices[line] = values.get("price_unit", prices[line])
+                    shown = form.amount_untaxed
+                self.env.invalidate_all()
+                lines = order.order_line.filtered(lambda line: not line.display_type)
+                self.assertEqual({line.name: line.price_unit for line in lines}, prices)
+                self.assertEqual(order.amount_untaxed, shown)
+                for milestone in order.milestone_ids:
+                    of_it = lines.filtered(lambda line, milestone=milestone: line.billing_milestone_id == milestone)
+                    self.assertMoney(order.currency_id, milestone.amount_untaxed, sum(of_it.mapped("price_subtotal")))
+
+    def test_a_typed_amount_stays_when_a_line_is_edited_in_one_go_with_it(self):
+        order = self._create_assigned(("First",), ("Second",))
+        with Form(order) as form:
+            with form.milestone_ids.edit(0) as milestone:
+                milestone.amount_untaxed = 777.0
+            with form.milestone_ids.new() as milestone:
+                milestone.name = "C"
+                milestone.amount_untaxed = 50.0
+            self._edit_line(form, "Second", price_unit=400.0)
+            self._edit_line(form, "Third", product_uom_qty=3.0)
+        self.env.invalidate_all()
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [777.0, 400.0, 50.0])
+        self.assertEqual(order.amount_untaxed, 777.0 + 400.0 + 50.0 + 999.99)
+
     def test_a_salesperson_plans_in_the_form_of_the_milestone(self):
         order = self._create_contract([], confirm=False)
         milestones = self.env["sale.milestone"].with_user(self.users["salesperson"])

@@ -248,6 +248,34 @@ class TestRetention(RetentionCommon):
 
     # -- credit notes --------------------------------------------------------------------------------
 
+    def test_a_credit_note_gives_back_on_the_account_of_its_invoice(self):
+        """Though the company keeps new retentions on another one by now."""
+        order = self._create_retained([1000.0, 2000.0, 500.0])
+        in_part, in_full = (self._bill(milestone) for milestone in order.milestone_ids[:2])
+        other_account = self.retention_account.copy({"code": "RETNEW", "name": "Retention from now on"})
+        self.company.milestone_retention_account_id = other_account
+        credit = self._credit(in_part, edit=self._edit_lines(0.3))
+        reversal = self._credit(in_full)
+        last = self._bill(order.milestone_ids[2])
+        self.assertEqual(self._entries(credit)[self.retention_account], (0.0, 30.0))
+        self.assertEqual(self._entries(last)[other_account], (50.0, 0.0))
+        self.assertEqual((in_full.payment_state, in_full.amount_residual, reversal.amount_residual), ("reversed", 0, 0))
+        draft = in_part._reverse_moves([{"invoice_date": self.today}])
+        draft.partner_id = self.stranger
+        self.assertEqual(draft.line_ids.filtered("retention_order_id").account_id, self.retention_account)
+        draft.unlink()
+        self._pay(in_part)
+        self._pay(last)
+        self._release(order)
+        for invoice in (in_part, last):
+            self._pay(invoice)
+        self.assertEqual({in_part.payment_state, credit.payment_state, last.payment_state}, {"paid"})
+        for account in (self.retention_account, other_account):
+            items = self.env["account.move.line"].search([("account_id", "=", account.id)])
+            posted = items.filtered(lambda item: item.parent_state == "posted")
+            self.assertMoney(self.company.currency_id, sum(posted.mapped("balance")), 0.0)
+        self.assertListIsLedger(order)
+
     def test_credit_in_full_gives_everything_back(self):
         order = self._create_retained([33.33] * 3)
         invoices = self._bill(order.milestone_ids)

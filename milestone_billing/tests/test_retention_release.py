@@ -409,6 +409,36 @@ class TestRetentionLives(RetentionCommon):
         self.assertEqual(self._pay(invoices).amount, 300.0, "who chooses nothing else pays what is not asked for yet")
         self.assertListIsLedger(released, kept)
 
+    def test_a_payment_per_invoice_pays_what_is_released_of_it(self):
+        first, second = self._create_retained([1000.0]), self._create_retained([2000.0])
+        invoices = self._bill(first.milestone_ids) | self._bill(second.milestone_ids)
+        for invoice in invoices:
+            self._pay(invoice)
+        self._release(first, 30.0)
+        self._release(second, 50.0)
+        wizard = (
+            self.env["account.payment.register"]
+            .with_context(active_model="account.move", active_ids=invoices.ids)
+            .create({})
+        )
+        self.assertEqual((wizard.amount, wizard.group_payment), (80.0, False))
+        payments = wizard._create_payments()
+        self.assertEqual(sorted(payments.mapped("amount")), [30.0, 50.0])
+        self.assertEqual((first.retention_withheld, second.retention_withheld), (70.0, 150.0))
+        self.assertListIsLedger(first, second)
+
+    def test_of_several_invoices_each_is_paid_what_is_asked_for_of_it(self):
+        """Of one the trade part is open, of another what is released, and of the third nothing is asked for."""
+        new, released, kept = (self._create_retained([amount]) for amount in (1000.0, 2000.0, 3000.0))
+        invoices = self.env["account.move"].union(*(self._bill(order.milestone_ids) for order in (new, released, kept)))
+        for order in (released, kept):
+            self._pay(order.invoice_ids)
+        self._release(released)
+        payments = self._pay(invoices)
+        self.assertEqual(sorted(payments.mapped("amount")), [200.0, 1050.0])
+        self.assertEqual((released.retention_paid, kept.retention_withheld), (200.0, 300.0))
+        self.assertListIsLedger(new, released, kept)
+
     def test_random_lives(self):
         self.currencies = [
             self.company.currency_id,

@@ -6,14 +6,26 @@ class AccountPaymentRegister(models.TransientModel):
 
     @api.model
     def default_get(self, fields):
-        """A payment pays what clients owe: the trade part, then what is released of retentions, then their rest."""
+        """A payment pays what clients owe: of each document the trade part, then what is released of retentions.
+
+        What is not released is paid where nothing else is to be paid.
+        """
         values = super().default_get(fields)
         for command in values.get("line_ids") or []:
             lines = self.env["account.move.line"].browse(command[2])
-            trade = lines.filtered(lambda line: not line.retention_order_id)
-            owed = trade or lines.filtered(lambda line: line._get_retention_owed())
+            owed = lines.browse()
+            for items in lines.grouped("move_id").values():
+                trade = items.filtered(lambda line: not line.retention_order_id)
+                owed |= trade or items.filtered(lambda line: line._get_retention_owed())
             if owed and owed != lines:
                 values["line_ids"] = [(6, 0, owed.ids)]
+        return values
+
+    def _create_payment_vals_from_batch(self, batch_result):
+        """Who pays each document by itself pays what is asked for: of a retention, what is released of it."""
+        values = super()._create_payment_vals_from_batch(batch_result)
+        if self.installments_mode in ("next", "overdue", "before_date"):
+            values["amount"] -= sum(line._get_retention_not_asked() for line in batch_result["lines"])
         return values
 
     def _compute_payment_difference(self):
