@@ -100,7 +100,7 @@ class SaleMilestone(models.Model):
         return bool(self.order_id) and not self.order_id.id
 
     def _get_lines(self):
-        """Return the order lines with an amount; in an unsaved form by their own link, as the one back is incomplete."""
+        """Return the order lines with an amount; in an unsaved form by their own link: the one back is incomplete."""
         self.ensure_one()
         if not self._is_in_form():
             return self.order_line_ids

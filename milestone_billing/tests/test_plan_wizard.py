@@ -439,6 +439,22 @@ class TestPlanWizard(MilestoneCommon):
         self.assertIn("Remember me", "".join(first.message_ids.mapped("body")))
         self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [659.99, 440.0])
 
+    def test_planning_anew_says_when_it_takes_back_what_was_changed_since(self):
+        order = self._create_quotation()
+        form = self._open(order)
+        self._type(form, "percentage", 50.0, 50.0)
+        self._apply(form)
+        form = self._open(order)
+        self.assertFalse(form.changes_amount)
+        before = order.amount_untaxed
+        self.env["sale.order.discount"].with_context(active_id=order.id, active_model="sale.order").create(
+            {"sale_order_id": order.id, "discount_type": "sol_discount", "discount_percentage": 0.1}
+        ).action_apply_discount()
+        form = self._open(order)
+        self.assertTrue(form.changes_amount)
+        self.assertEqual((form.amount_before, form.amount_order), (before, order.amount_untaxed))
+        self.assertLess(order.amount_untaxed, before)
+
     def test_a_template_keeps_milestones_of_the_same_name(self):
         order = self._create_quotation()
         form = self._open(order)

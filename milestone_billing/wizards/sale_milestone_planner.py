@@ -93,6 +93,13 @@ class SaleMilestonePlanner(models.TransientModel):
     )
     problem = fields.Char(compute="_compute_problem")
     removed_names = fields.Char(compute="_compute_removed_names")
+    amount_order = fields.Monetary(
+        string="Order, Untaxed", compute="_compute_amount_order", help="As the order is now, with its present plan."
+    )
+    amount_before = fields.Monetary(
+        string="Without the Plan", compute="_compute_amount_order", help="As the order lines were before the plan."
+    )
+    changes_amount = fields.Boolean(compute="_compute_amount_order")
 
     @api.depends("order_id.milestone_ids")
     def _compute_has_plan(self):
@@ -152,6 +159,15 @@ class SaleMilestonePlanner(models.TransientModel):
         for planner in self:
             removed = planner.order_id._get_plan_milestones() - planner.line_ids.milestone_id
             planner.removed_names = ", ".join(removed.mapped("name"))
+
+    @api.depends("has_plan", "source_ids.amount_untaxed")
+    def _compute_amount_order(self):
+        """Planning anew divides what the lines were before the plan: what changed since then is taken back."""
+        for planner in self:
+            planner.amount_order = sum(planner.order_id._get_untaxed_by_line().values())
+            planner.amount_before = sum(planner.source_ids.mapped("amount_untaxed"))
+            difference = planner.currency_id.compare_amounts(planner.amount_order, planner.amount_before)
+            planner.changes_amount = planner.has_plan and difference != 0
 
     # -- filling the rows ------------------------------------------------------------------------------
 
