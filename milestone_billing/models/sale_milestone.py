@@ -314,9 +314,9 @@ class SaleMilestone(models.Model):
         return milestone.project_id.user_id or milestone.user_id
 
     def _get_task_order_line(self):
-        """Return the line that the tasks work for: Odoo takes services only (may be empty)."""
+        """Return the line that the tasks work for (may be empty)."""
         self.ensure_one()
-        return self.order_line_ids.filtered(lambda line: line.is_service and not line.is_expense)[:1]
+        return self.order_line_ids.filtered(lambda line: line._is_worked_for())[:1]
 
     def _sync_project_milestone(self):
         """Let the linked project milestones follow names and contract dates."""

@@ -253,9 +253,8 @@ class SaleMilestone(models.Model):
     # -- queue -------------------------------------------------------------------------------------
 
     def _queue_invoice(self):
-        """Hand approved milestones to the invoice queue, as far as their policy wants it."""
-        automatic = self.filtered(lambda milestone: milestone.order_id.milestone_invoice_policy != "manual")
-        moments = automatic.grouped(lambda milestone: milestone.order_id._get_next_billing_time())
+        """Hand approved milestones to the invoice queue; those that wait for a person leave it."""
+        moments = self.grouped(lambda milestone: milestone.order_id._get_next_billing_time())
         for moment, milestones in moments.items():
             milestones._write_protected({"invoice_queued_on": moment, "invoice_error": False})
             if moment:

@@ -107,8 +107,8 @@ class SaleOrder(models.Model):
             if order.currency_id.compare_amounts(order.milestone_cap_amount, amount or 0.0) != 0:
                 raise UserError(
                     self.env._(
-                        "The cap of %(order)s is agreed with the client and cannot be changed by one side. "
-                        "Raise a change request, or agree on a new contract.",
+                        "The cap of %(order)s is agreed with the client and cannot change any more. "
+                        "Agree on a new contract.",
                         order=order.name,
                     )
                 )
@@ -200,16 +200,27 @@ class SaleOrder(models.Model):
                 cap=currency.format(cap),
                 billed=currency.format(billed),
             )
-        return self.env._(
+        refusal = self.env._(
             "%(order)s is not to exceed %(cap)s, untaxed. Billed before: %(before)s. This invoice: %(this)s. "
-            "What is left: %(left)s.\n"
-            "Bill at most what is left, or agree with the client on a new contract for the rest.",
+            "What is left: %(left)s.",
             order=self.name,
             cap=currency.format(cap),
             before=currency.format(before),
             this=currency.format(this),
             left=currency.format(max(cap - before, 0.0)),
         )
+        return f"{refusal}\n{self._get_cap_way_out(moves)}"
+
+    def _get_cap_way_out(self, moves):
+        """Return what can be done about a refusal: of a milestone that is refused there is no draft to be lowered."""
+        self.ensure_one()
+        drafts = moves.filtered(lambda move: move.state == "draft")
+        if self in drafts.line_ids.billing_milestone_id.order_id:
+            return self.env._(
+                "A milestone is billed whole: a change request has to bring it down to what is left. "
+                "Agree with the client on a new contract for the rest."
+            )
+        return self.env._("Bill at most what is left, or agree with the client on a new contract for the rest.")
 
     # -- the warning ---------------------------------------------------------------------------------
 

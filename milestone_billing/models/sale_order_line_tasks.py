@@ -2,9 +2,22 @@ from odoo import models
 
 
 class SaleOrderLine(models.Model):
-    """Tasks of shares: where a line cannot be divided exactly, each share is one unit."""
+    """For which lines projects and tasks work, and the tasks of shares.
+
+    Where a line cannot be divided exactly, each share is one unit.
+    """
 
     _inherit = "sale.order.line"
+
+    def _is_worked_for(self):
+        """Whether projects and tasks may work for the line: Odoo takes services only, and no expenses."""
+        self.ensure_one()
+        return self.is_service and not self.is_expense
+
+    def _timesheet_create_project_prepare_values(self):
+        """The project of a contract of goods belongs to its order, and works for none of its lines."""
+        values = super()._timesheet_create_project_prepare_values()
+        return values if self._is_worked_for() else {**values, "sale_line_id": False}
 
     def _timesheet_create_task_prepare_values(self, project):
         """The task of a share has its part of the hours of the line, and the name of the product."""

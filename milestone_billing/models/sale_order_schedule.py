@@ -63,15 +63,25 @@ class SaleOrder(models.Model):
                 order.milestone_invoice_month_day = company.milestone_invoice_month_day
 
     def write(self, vals):
-        """A billing day that changes moves what waits for it."""
+        """What waits to be billed follows its billing day, and whether a person is waited for."""
+        turned = self._get_turned_by_policy(vals)
         result = super().write(vals)
         if not SCHEDULE_FIELDS.isdisjoint(vals):
-            self.sudo().milestone_ids.filtered(
-                lambda milestone: (
-                    milestone.billing_state == "to_invoice" and not (milestone.on_hold or milestone.invoice_error)
-                )
-            )._queue_invoice()
+            self._get_waiting_milestones().filtered(lambda milestone: not milestone.invoice_error)._queue_invoice()
+        turned._get_waiting_milestones()._queue_invoice()
         return result
+
+    def _get_turned_by_policy(self, vals):
+        """Return the orders of which ``vals`` says that an accountant is waited for, or not any more."""
+        if "milestone_invoice_policy" not in vals:
+            return self.browse()
+        manual = vals["milestone_invoice_policy"] == "manual"
+        return self.filtered(lambda order: (order.milestone_invoice_policy == "manual") != manual)
+
+    def _get_waiting_milestones(self):
+        return self.sudo().milestone_ids.filtered(
+            lambda milestone: milestone.billing_state == "to_invoice" and not milestone.on_hold
+        )
 
     def _is_billed_together(self):
         """Whether milestones wait for a day, or a person, to be billed with others of their customer."""
@@ -79,13 +89,13 @@ class SaleOrder(models.Model):
         return (self.milestone_invoice_schedule or "at_once") != "at_once"
 
     def _get_next_billing_time(self):
-        """Return when the invoice queue takes what is approved now (UTC), or False on demand.
+        """Return when the invoice queue takes what is approved now (UTC), or False when it waits for a person.
 
         A billing day takes what was approved before it, in the time zone of the company.
         """
         self.ensure_one()
         now = fields.Datetime.now()
-        if self.milestone_invoice_schedule == "on_demand":
+        if self.milestone_invoice_policy == "manual" or self.milestone_invoice_schedule == "on_demand":
             return False
         if not self._is_billed_together():
             return now

@@ -34,7 +34,7 @@ class SaleOrder(models.Model):
     def _create_milestone_project(self):
         """Make the project of the contract, from the template of the order if there is one."""
         self.ensure_one()
-        line = self.milestone_ids.order_line_ids.sorted("sequence")[:1].with_company(self.company_id)
+        line = self._get_project_order_line().with_company(self.company_id)
         template = self.milestone_project_template_id.filtered(lambda project: project.active and project.is_template)
         if not template:
             return line._timesheet_create_project()
@@ -43,10 +43,16 @@ class SaleOrder(models.Model):
         project = template.action_create_from_template(values)
         if not project.type_ids:
             project.type_ids = self.env["project.task.type"].create(project._prepare_first_stages())
-        project.task_ids.write({"sale_line_id": line.id, "partner_id": self.partner_id.id})
+        project.task_ids.write({"sale_line_id": project.sale_line_id.id, "partner_id": self.partner_id.id})
         line.project_id = project
         project.reinvoiced_sale_order_id = self
         return project
+
+    def _get_project_order_line(self):
+        """Return the line that makes the project: the first service, or the first of all where there is none."""
+        self.ensure_one()
+        lines = self.milestone_ids.order_line_ids.sorted("sequence")
+        return lines.filtered(lambda line: line._is_worked_for())[:1] or lines[:1]
 
     def _get_current_milestones(self):
         """Return the milestones whose turn it is.

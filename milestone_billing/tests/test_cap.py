@@ -5,11 +5,11 @@ from odoo.fields import Command
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
-from .common import MilestoneCommon
+from .test_change_request import ChangeCommon
 
 
 @tagged("post_install", "-at_install")
-class TestCap(MilestoneCommon):
+class TestCap(ChangeCommon):
     """Not to exceed: milestones, hours, goods and advances together stay below what was agreed on."""
 
     @classmethod
@@ -54,7 +54,7 @@ class TestCap(MilestoneCommon):
         self.assertEqual(order._prepare_contract_values()["cap"], "1000.00")
         self.assertIn('"cap":"1000.00"', order.milestone_contract.replace(" ", ""))
         for role in ("salesperson", "sale_manager"):
-            with self.subTest(role=role), self.assertRefused("cap of .* is agreed with the client"):
+            with self.subTest(role=role), self.assertRefused("cap of .* is agreed with .*more. Agree on a new"):
                 order.with_user(self.users[role]).milestone_cap_amount = 2000.0
         order.milestone_cap_amount = 1000.0  # the same again, as forms and imports do
         self.assertNotIn("cap", self._create_contract([10.0])._prepare_contract_values())
@@ -128,7 +128,7 @@ class TestCap(MilestoneCommon):
         self._bill(order.milestone_ids).action_post()
         draft = self._bill_hours(order, 4.0, post=False)
         draft.invoice_line_ids.filtered("sale_line_ids").price_unit = 100.01
-        with self.assertRefused("not to exceed .*1,000.00.*Billed before: .*600.00.*This invoice: .*400.04.*400.00"):
+        with self.assertRefused("exceed .*1,000.00.*Billed before: .*600.00.*This invoice: .*400.04.*400.00.\nBill at"):
             draft.action_post()
         draft.invoice_line_ids.filtered("sale_line_ids").price_unit = 100.0
         draft.action_post()
@@ -151,6 +151,36 @@ class TestCap(MilestoneCommon):
         self.assertEqual(first.billing_state, "to_invoice")
         self.assertIn("This invoice", first.invoice_error)
         self.assertFalse(first.invoice_line_ids)
+
+    def test_a_change_order_brings_a_milestone_down_to_what_is_left(self):
+        order = self._create_contract([400.0, 200.0], milestone_cap_amount=700.0, milestone_invoice_policy="post")
+        first, second = order.milestone_ids
+        self._change(order, {"action": "change", "milestone_id": second.id, "amount": 300.0})
+        self._bill(order.milestone_ids)
+        self.assertEqual((first.billing_state, second.billing_state), ("invoiced", "to_invoice"))
+        self.assertRegex(second.invoice_error, "What is left: .*300.00.*\n.*change request .* down to what is left")
+        self._change(order, {"action": "change", "milestone_id": second.id, "amount": -200.0})
+        self._run_queue()
+        self.assertEqual((second.billing_state, second.amount_invoiced), ("invoiced", 300.0))
+        self.assertFalse(second.invoice_error)
+        self.assertEqual(order.milestone_cap_remaining, 0.0)
+        self.assertContract(order)
+
+    def test_a_change_order_takes_a_milestone_back_where_nothing_is_left(self):
+        order = self._create_contract([400.0, 200.0], milestone_cap_amount=600.0, milestone_invoice_policy="post")
+        planned = order.milestone_ids
+        extra = self._change(
+            order, {"action": "add", "new_name": "Extra", "amount": 100.0}
+        ).line_ids.created_milestone_id
+        extra.deliverable_ids = [Command.create({"name": "Work"})]
+        self._bill(planned)
+        self._bill(extra)
+        self.assertRegex(extra.invoice_error, r"What is left: \D*0\.00\.\n.*change request")
+        self._change(order, {"action": "change", "milestone_id": extra.id, "amount": -100.0})
+        self._run_queue()
+        self.assertFalse(extra.invoice_error)
+        self.assertEqual((order.milestone_cap_used, order.invoice_status), (600.0, "invoiced"))
+        self.assertContract(order)
 
     def test_a_line_typed_on_the_invoice_counts_as_well(self):
         order = self._create_capped()

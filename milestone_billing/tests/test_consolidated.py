@@ -204,6 +204,34 @@ class TestConsolidated(MilestoneCommon):
         order.milestone_ids.action_create_invoices()
         self.assertEqual((len(order.invoice_ids), order.invoice_ids.state), (1, "draft"))
 
+    def test_what_waits_for_a_billing_day_follows_a_policy_that_changes(self):
+        order = self._create_weekly([10.0, 20.0, 30.0])
+        approved = order.milestone_ids[:2]
+        self._approve(approved)
+        order.with_user(self.users["sale_manager"]).milestone_invoice_policy = "manual"
+        self.assertFalse(approved.filtered("invoice_queued_on"))
+        with freeze_time(MONDAY):
+            self._run_queue()
+            self.assertFalse(order.invoice_ids, "it waits for an accountant")
+            order.with_user(self.users["sale_manager"]).milestone_invoice_policy = "draft"
+            self.assertEqual(set(approved.mapped("invoice_queued_on")), {datetime(2026, 3, 23)})
+            order.milestone_invoice_policy = "post"
+            self.assertEqual(set(approved.mapped("invoice_queued_on")), {datetime(2026, 3, 23)})
+        with freeze_time("2026-03-23 00:01:00"):
+            self._run_queue()
+        self.assertEqual((order.invoice_ids.state, order.invoice_ids.amount_untaxed), ("posted", 30.0))
+        self.assertFalse(order.milestone_ids[2].invoice_queued_on)
+
+    def test_what_is_on_hold_while_the_policy_changes_follows_it_afterwards(self):
+        order = self._create_weekly([10.0])
+        self._approve(order.milestone_ids)
+        order.milestone_ids.action_hold("Dispute")
+        order.milestone_invoice_policy = "manual"
+        order.milestone_ids.action_release()
+        with freeze_time(MONDAY):
+            self._run_queue()
+        self.assertFalse(order.invoice_ids)
+
     # -- who shares an invoice -----------------------------------------------------------------------
 
     def test_different_customers_never_share_an_invoice(self):

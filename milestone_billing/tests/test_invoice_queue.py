@@ -85,6 +85,38 @@ class TestInvoiceQueue(MilestoneCommon):
                     milestone.action_create_invoices()
                     self.assertEqual(milestone.billing_state, "draft")
 
+    def test_what_waits_follows_a_policy_that_changes(self):
+        order = self._create_contract([100.0], milestone_invoice_policy="manual")
+        milestone = order.milestone_ids
+        self._approve(milestone)
+        order.milestone_invoice_policy = "draft"
+        order.milestone_invoice_policy = "manual"
+        self._run_queue()
+        self.assertFalse(order.invoice_ids)
+        order.milestone_invoice_policy = "draft"
+        self._run_queue()
+        self.assertEqual(milestone.billing_state, "draft")
+        order.invoice_ids.unlink()
+        order.milestone_invoice_policy = "post"
+        self._run_queue()
+        self.assertEqual(milestone.billing_state, "to_invoice", "whose draft was deleted waits for a person")
+
+    def test_a_failure_is_not_tried_again_when_it_waits_for_an_accountant(self):
+        order = self._create_contract([100.0], milestone_invoice_policy="post")
+        milestone = order.milestone_ids
+        self._approve(milestone)
+        with patch.object(AccountMove, "_post", side_effect=UserError("Closed")):
+            self._run_queue()
+        self._check_failed(milestone, "Closed")
+        order.milestone_invoice_policy = "manual"
+        with freeze_time(fields.Datetime.now() + timedelta(days=2)):
+            self._run_queue()
+        self.assertFalse(order.invoice_ids)
+        self.assertFalse(milestone.invoice_queued_on)
+        order.milestone_invoice_policy = "post"
+        self._run_queue()
+        self._check_repaired(milestone)
+
     def test_the_day_of_an_invoice_is_that_of_the_company(self):
         """On the evening of a year's last day, wherever the server and who presses the button are."""
         cases = [

@@ -74,6 +74,65 @@ class TestProject(MilestoneCommon):
         self.assertEqual(len(order.project_ids), 1)
         self.assertEqual(order.milestone_ids.project_id, order.project_ids)
 
+    def _create_goods(self):
+        return self._create_product(name="Server", type="consu", invoice_policy="order", taxes_id=False)
+
+    def test_goods_before_the_first_service_are_not_what_the_project_works_for(self):
+        products = [self._create_goods(), self.milestone_product]
+        groups = [[{"product_id": product.id, "price_unit": 100.0}] for product in products]
+        for template in (self.env["project.project"], self._create_template()):
+            with self.subTest(template=template.name):
+                order = self._create_gated_order(
+                    groups, milestone_create_project=True, milestone_project_template_id=template.id
+                )
+                project = order.milestone_ids.project_id
+                self.assertEqual(project, order.project_ids)
+                self.assertEqual(project.sale_line_id, order.milestone_ids[1].order_line_ids)
+                self._check_tasks_work_for(project, project.sale_line_id)
+                self.assertFalse(order.milestone_ids[0].deliverable_ids.task_id.sale_line_id)
+
+    def test_expenses_are_not_what_the_project_works_for(self):
+        travel = self._create_product(name="Travel", type="service", expense_policy="sales_price", taxes_id=False)
+        order = self._create_gated_order(
+            [
+                [{"product_id": travel.id, "is_expense": True, "price_unit": 10.0}],
+                [{"product_id": self.milestone_product.id, "price_unit": 10.0}],
+            ],
+            milestone_create_project=True,
+        )
+        self.assertEqual(order.project_id.sale_line_id, order.milestone_ids[1].order_line_ids)
+
+    def test_the_project_of_goods_only_belongs_to_the_order(self):
+        line = {"product_id": self._create_goods().id, "price_unit": 100.0}
+        for template in (self.env["project.project"], self._create_template()):
+            with self.subTest(template=template.name):
+                order = self._create_gated_order(
+                    [[line], [line]], milestone_create_project=True, milestone_project_template_id=template.id
+                )
+                project = order.milestone_ids.project_id
+                self.assertFalse(project.sale_line_id)
+                self.assertEqual(project, order.project_id)
+                self.assertEqual(project, order.project_ids)
+                self.assertEqual((project.reinvoiced_sale_order_id, project.partner_id), (order, self.client_company))
+                self._check_tasks_work_for(project, self.env["sale.order.line"])
+                self.assertTrue(order.milestone_ids[0].deliverable_ids.task_id)
+                self.assertEqual(order.tasks_ids, project.task_ids)
+                self._bill(order.milestone_ids)
+                self.assertBilledAsAgreed(order)
+                self.assertEqual(self._get_revenue(order), {"invoiced": 200.0, "to_invoice": 0.0})
+
+    def _create_template(self):
+        return self.env["project.project"].create(
+            {"name": "Roll-out", "is_template": True, "task_ids": [Command.create({"name": "Risk log"})]}
+        )
+
+    def _check_tasks_work_for(self, project, line):
+        """What came from the template, and what somebody adds later, works for a service, or for nothing."""
+        added = self.env["project.task"].create({"name": "Added", "project_id": project.id})
+        tasks = added | project.task_ids.filtered(lambda task: task.name == "Risk log")
+        self.assertEqual(tasks.sale_line_id, line)
+        self.assertEqual(tasks.partner_id, self.client_company)
+
     def test_native_milestone_products_under_a_billing_milestone_get_no_second_milestone(self):
         native = self._create_product(
             name="Native", type="service", service_policy="delivered_milestones", service_tracking="project_only"
