@@ -32,6 +32,7 @@ from . import sale_order_consolidation
 from . import sale_order_schedule
 from . import sale_order_plan_display
 from . import sale_order_layout
+from . import sale_order_catalog
 from . import sale_order_plan
 from . import sale_order_template
 from . import sale_order_screen

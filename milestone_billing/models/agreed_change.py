@@ -34,3 +34,9 @@ class OrderTransition(ContextMark):
     """What the buttons of an order do to its state, after all that belongs to it was checked."""
 
     KEY = "milestone_order_transition"
+
+
+class Rearrangement(ContextMark):
+    """Order lines that move one after the other: whoever moves them arranges them when all have moved."""
+
+    KEY = "milestone_rearrangement"

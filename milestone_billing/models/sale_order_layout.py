@@ -1,6 +1,8 @@
 from odoo import models
 
-from .agreed_change import AgreedChange
+from .agreed_change import AgreedChange, Rearrangement
+
+HEADINGS = ("line_section", "line_subsection")
 
 
 class SaleOrder(models.Model):
@@ -8,26 +10,20 @@ class SaleOrder(models.Model):
 
     _inherit = "sale.order"
 
-    def _arrange_milestone_lines(self):
+    def _arrange_milestone_lines(self, moved=None):
         """Give each milestone a section, and put the sections behind the free lines.
 
         A section reaches to the next one: a free line that follows a milestone would be shown, and
         invoiced, under that milestone's name. Down payments come last, as in native orders.
+
+        :param moved: lines that were put under a milestone just now, or taken out of one
         """
-        if AgreedChange.is_under_way(self.env):
+        if AgreedChange.is_under_way(self.env) or Rearrangement.is_under_way(self.env):
             return  # once, when all of the change is there
         for order in self.filtered("milestone_ids"):
             order._ensure_milestone_sections()
             lines = order.order_line.sorted(lambda line: (line.sequence, line._origin.id or 0))
-            by_milestone = lines.grouped("billing_milestone_id")
-            free = by_milestone.get(self.env["sale.milestone"], self.env["sale.order.line"])
-            advances = free.filtered("is_downpayment")
-            arranged = [*(free - advances)]
-            for milestone in order.milestone_ids.sorted(lambda milestone: (milestone.sequence, milestone.id)):
-                arranged += by_milestone.get(milestone, self.env["sale.order.line"]).sorted(
-                    lambda line: line.display_type != "line_section"
-                )
-            arranged += advances
+            arranged = order._get_arranged_lines(lines, moved)
             if arranged == [*lines]:
                 continue
             for sequence, line in enumerate(arranged, 1):
@@ -36,6 +32,23 @@ class SaleOrder(models.Model):
         # whoever reads the lines next, an invoice for one, reads them in this order
         self.invalidate_recordset(["order_line"], flush=False)
         self.order_line.invalidate_recordset(["parent_id"], flush=False)
+
+    def _get_arranged_lines(self, lines, moved):
+        """Return ``lines`` as they should stand; those that moved stand behind the others of their new place."""
+        nothing = self.env["sale.order.line"]
+        moved = lines & (moved or nothing)
+        by_milestone = (lines - moved + moved).grouped("billing_milestone_id")
+        free = by_milestone.get(self.env["sale.milestone"], nothing)
+        advances = free.filtered("is_downpayment")
+        arranged = self._get_arranged_free_lines(free - advances - moved, free & moved)
+        for milestone in self.milestone_ids.sorted(lambda milestone: (milestone.sequence, milestone.id)):
+            arranged += by_milestone.get(milestone, nothing).sorted(lambda line: line.display_type != "line_section")
+        return [*arranged, *advances]
+
+    def _get_arranged_free_lines(self, lines, moved):
+        """Put what left a milestone before the first section: in one of options, the client could take it out."""
+        count = next((number for number, line in enumerate(lines) if line.display_type in HEADINGS), len(lines))
+        return [*lines[:count], *moved, *lines[count:]]
 
     def _ensure_milestone_sections(self):
         self.ensure_one()

@@ -1,6 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from .agreed_change import Rearrangement
+
 # What a confirmed milestone is worth and consists of.
 FROZEN_FIELDS = frozenset(
     {
@@ -86,16 +88,25 @@ class SaleOrderLine(models.Model):
             super(SaleOrderLine, self - gated).write({"qty_to_invoice": vals["qty_to_invoice"]})
             vals = {name: value for name, value in vals.items() if name != "qty_to_invoice"}
         self._check_frozen(vals)
-        result = super().write(vals)
         if "billing_milestone_id" in vals:
-            self._take_combo_items_along()
-        if "billing_milestone_id" in vals or "sequence" in vals:
+            return self._write_milestone(vals)
+        result = super().write(vals)
+        if "sequence" in vals:
             self.order_id._arrange_milestone_lines()
+        return result
+
+    def _write_milestone(self, vals):
+        """Put the lines under a milestone, or take them out: combos with their items, and each to where it stands."""
+        before = {line: line.billing_milestone_id for line in self | self.linked_line_ids}
+        result = super().write(vals)
+        self._take_combo_items_along()
+        moved = [line.id for line, milestone in before.items() if line.billing_milestone_id != milestone]
+        self.order_id._arrange_milestone_lines(self.browse(moved if "sequence" not in vals else []))
         return result
 
     def _take_combo_items_along(self):
         """The items of a combo are part of it, and belong to its milestone."""
-        for item in (self | self.linked_line_ids).filtered("combo_item_id"):
+        for item in Rearrangement.mark(self | self.linked_line_ids).filtered("combo_item_id"):
             milestone = item._get_linked_line().billing_milestone_id
             if item.billing_milestone_id != milestone:
                 item.billing_milestone_id = milestone

@@ -1,6 +1,7 @@
 from odoo import fields, models
 
 from .account_tax import SPLIT
+from .agreed_change import Rearrangement
 
 # What a line was before it was divided. Nothing else of it is changed, or restored.
 SOURCE_FIELDS = (
@@ -179,9 +180,15 @@ class SaleOrderLine(models.Model):
 
     # -- shares ------------------------------------------------------------------------------------------
 
-    def _write_shares(self, milestones, weights, shares, base_lines):
-        """Make the lines the first of their shares, and create the others, with the sections of the milestones."""
-        sequences = self._get_share_sequences(milestones)
+    def _write_shares(self, milestones, weights, shares, base_lines, whole):
+        """Make the lines the first of their shares, and create the others, with the sections of the milestones.
+
+        :param dict whole: the milestone of each line that is not divided
+        """
+        sequences = self._get_share_sequences(milestones, whole)
+        places = {milestone: place for place, milestone in enumerate(milestones)}
+        for line, milestone in whole.items():
+            line._assign_whole(milestone, sequences[line][places.get(milestone, 0)])
         vals_list, known = self.order_id._prepare_split_sections(milestones, sequences)
         for line in self.sorted():
             first, *others = line._prepare_shares_values(base_lines[line], weights, shares[line], milestones)
@@ -234,12 +241,13 @@ class SaleOrderLine(models.Model):
                 self.env.remove_to_compute(self._fields[name], lines)
         return lines.with_env(self.env)
 
-    def _get_share_sequences(self, milestones):
+    def _get_share_sequences(self, milestones, whole):
         """Return by line where its shares will stand: behind what is free, and behind the section of their milestone.
 
-        Where milestones of an earlier plan stand between them, they are arranged as usual.
+        There they stand in the order of the quotation, with the ``whole`` lines between them. Where milestones of an
+        earlier plan, or of whole lines only, stand between them, they are arranged as usual.
         """
-        lines = self.sorted()
+        lines = self.union(*whole).sorted()
         free = self.order_id.order_line.filtered(lambda line: not line.billing_milestone_id and not line.is_downpayment)
         start, height = len(free - lines) + 1, len(lines) + 1
         sections = [start + height * position for position in range(len(milestones))]
@@ -348,8 +356,9 @@ class SaleOrderLine(models.Model):
             )
         return f"{line.name}\n{part}"
 
-    def _assign_whole(self, milestone):
-        self.write({"milestone_source_id": self.id, "billing_milestone_id": milestone.id})
+    def _assign_whole(self, milestone, sequence):
+        values = {"milestone_source_id": self.id, "billing_milestone_id": milestone.id, "sequence": sequence}
+        Rearrangement.mark(self).write(values)
 
     def _keep_split_values(self, complete):
         """Note what a division changes: where the line stands, or all of it."""

@@ -158,7 +158,7 @@ class SaleOrder(models.Model):
         stay = self.env["sale.milestone"].union(*(row["milestone"] for row in rows if row.get("milestone")))
         self._clear_milestone_plan(keep=stay)
         milestones = self._write_plan_rows(rows)
-        whole = {line: milestones[number] for line, number in (whole or {}).items()}
+        whole = {line: milestones[number] for line, number in self._get_whole_lines(whole or {}).items()}
         shares = {
             milestone: row[split_by] for milestone, row in zip(milestones, rows, strict=True) if row.get(split_by)
         }
@@ -178,6 +178,14 @@ class SaleOrder(models.Model):
         # whoever reads the milestones next reads them in the order of the plan
         self.invalidate_recordset(["milestone_ids"])
         return milestones
+
+    def _get_whole_lines(self, whole):
+        """Return ``whole``, in the order of the quotation, with the items of combos where their combo goes."""
+        return {
+            line: whole[combo]
+            for line in self.order_line.sorted()
+            if (combo := line.linked_line_id if line.combo_item_id else line) in whole
+        }
 
     def _write_plan_rows(self, rows):
         """Create the milestones of a plan, or bring those that stay in line with it."""

@@ -44,9 +44,8 @@ class SaleOrder(models.Model):
         shares = self._divide_lines(lines, weights, base_lines)
         self._keep_split_sources(lines, whole)
         milestones = milestones or self._create_split_milestones(len(weights))
-        for line, milestone in whole.items():
-            line._assign_whole(milestones[milestone] if isinstance(milestone, int) else milestone)
-        lines._write_shares(milestones, weights, shares, base_lines)
+        whole = {line: milestones[place] if isinstance(place, int) else place for line, place in whole.items()}
+        lines._write_shares(milestones, weights, shares, base_lines, whole)
         self._fix_undivided_lines(lines, base_lines)
         self._arrange_milestone_lines()
         for name in ("amount_untaxed", "amount_tax", "amount_total"):  # the shares together are what was divided

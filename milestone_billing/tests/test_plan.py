@@ -4,17 +4,12 @@ from odoo.exceptions import AccessError
 from odoo.fields import Command
 from odoo.tests import Form, tagged
 
-from .common import MilestoneCommon
+from .layout_common import LayoutCommon
 
 
 @tagged("post_install", "-at_install")
-class TestPlan(MilestoneCommon):
+class TestPlan(LayoutCommon):
     """The plan on the quotation: milestones with amounts, or with lines that exist already."""
-
-    def _layout(self, order):
-        """Return what a reader of the order sees: sections in brackets, lines by product."""
-        lines = order.order_line.sorted("sequence")
-        return [f"[{line.name}]" if line.display_type == "line_section" else line.name for line in lines]
 
     def test_a_milestone_by_name_date_and_amount_makes_its_section_and_line(self):
         order = self._create_contract([{"name": "Design", "amount_untaxed": 1000.0}], confirm=False)
