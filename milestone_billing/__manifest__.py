@@ -1,7 +1,7 @@
 {
     "name": "Milestone Billing",
     "summary": "Milestone plans on quotations, client approval with signature, exact invoices",
-    "version": "19.0.1.4.4",
+    "version": "19.0.1.4.5",
     "category": "Sales/Sales",
     "author": "Milestone Billing contributors",
     "license": "LGPL-3",
@@ -67,6 +67,7 @@
         "views/sale_milestone_template_views.xml",
         "views/account_move_views.xml",
         "views/account_move_cap_views.xml",
+        "views/account_move_retention_views.xml",
         "views/project_milestone_views.xml",
         "views/project_project_views.xml",
         "views/res_partner_views.xml",

@@ -46,6 +46,7 @@ from . import sale_order_prepayment
 from . import sale_order_advance_room
 from . import sale_order_advance_queue
 from . import sale_order_advance_recovery
+from . import sale_order_advance_cancel
 from . import sale_order_line_advance
 from . import sale_order_split
 from . import sale_order_line_divisible
@@ -86,7 +87,9 @@ from . import res_config_settings_statement
 from . import account_move_line_retention
 from . import account_move_retention
 from . import account_move_retention_matching
+from . import account_move_retention_overdue
 from . import account_move_retention_payment
+from . import account_journal
 from . import account_payment_retention
 from . import res_company_retention
 from . import res_config_settings_retention

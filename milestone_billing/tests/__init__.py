@@ -40,6 +40,7 @@ from . import test_template
 from . import test_plan_wizard
 from . import test_retention
 from . import test_retention_matching
+from . import test_retention_overdue
 from . import test_retention_release
 from . import test_retention_release_milestone
 from . import test_change_request

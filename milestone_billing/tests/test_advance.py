@@ -5,6 +5,8 @@ from odoo.fields import Command
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
+from odoo.addons.milestone_billing.models.sale_order_advance_cancel import ADVANCE_LEFT
+
 from .common import MilestoneCommon
 
 
@@ -507,6 +509,39 @@ class TestAdvance(AdvanceCommon):
         with self.assertRefused("recovered"):
             advance.button_draft()
         self.assertEqual(order.advance_remaining, 230.0)
+
+    def test_whoever_invoices_is_told_to_credit_what_a_cancelled_order_leaves(self):
+        order = self._create_with_advance([3000.0, 7000.0], percentage=50.0)
+        self._run_queue()
+        self._bill(order.milestone_ids[0])
+        order.with_user(self.users["sale_all"])._action_cancel()
+        [activity] = order.activity_search([ADVANCE_LEFT])
+        self.assertIn("credit the rest of the advance", activity.summary)
+        self.assertEqual(activity.user_id, order.milestone_ids[:1]._get_invoicing_user())
+        self.assertIn("4,025.00", activity.note)
+        order._action_cancel()
+        self.assertEqual(order.activity_search([ADVANCE_LEFT]), activity)
+        order.action_draft()
+        self.assertFalse(activity.exists(), "the order can recover it again")
+
+    def test_a_cancelled_order_without_an_advance_left_asks_nobody(self):
+        plain = self._create_contract([1000.0])
+        uninvoiced = self._create_with_advance([1000.0], milestone_advance_policy="manual")
+        recovered = self._create_with_advance([1000.0])
+        self._run_queue()
+        self._bill(recovered.milestone_ids)
+        orders = plain + uninvoiced + recovered
+        orders._action_cancel()
+        self.assertEqual(set(orders.mapped("state")), {"cancel"})
+        self.assertFalse(orders.activity_search([ADVANCE_LEFT]))
+
+    def test_the_form_of_a_cancelled_order_shows_what_is_left_of_the_advance(self):
+        order = self._create_with_advance([1000.0])
+        plain = self._create_with_advance([1000.0], milestone_advance_policy="manual")
+        self._run_queue()
+        (order + plain)._action_cancel()
+        for record, shown in ((order, True), (plain, False)):
+            self.assertEqual(not Form(record)._get_modifier("advance_recovered", "invisible"), shown)
 
     def test_a_credited_milestone_gives_back_and_recovers_again(self):
         for modify in (False, True):

@@ -452,6 +452,16 @@ class TestRetention(RetentionCommon):
         copy = order.copy()
         self.assertEqual(copy.milestone_retention_milestone_id, copy.milestone_ids.sorted("sequence")[1])
 
+    def test_the_form_of_a_cancelled_order_shows_what_is_retained(self):
+        order = self._create_retained([1000.0, 1000.0])
+        self._bill(order.milestone_ids[0])
+        nothing = self._create_retained([1000.0])
+        (order + nothing)._action_cancel()
+        for record, shown in ((order, True), (nothing, False)):
+            form = Form(record)
+            for name in ("retention_released", "retention_paid"):
+                self.assertEqual(not form._get_modifier(name, "invisible"), shown, name)
+
     def test_without_an_account_the_milestone_stays_in_the_queue(self):
         self.company.milestone_retention_account_id = False
         order = self._create_retained([100.0])
