@@ -84,6 +84,10 @@ class SaleMilestone(models.Model):
             "reversed_entry_id": invoice.id,
             "invoice_payment_term_id": False,
             "journal_id": invoice.journal_id.id,
+            # those of the order, unless somebody changed them on the invoice
+            "partner_id": invoice.partner_id.id,
+            "partner_shipping_id": invoice.partner_shipping_id.id,
+            "fiscal_position_id": invoice.fiscal_position_id.id,
             "invoice_origin": order.name,
             "ref": order.env._(
                 "%(invoice)s, change order %(number)s of %(date)s",
@@ -91,7 +95,7 @@ class SaleMilestone(models.Model):
                 number=change.change_order_number,
                 date=format_date(order.env, change.applied_on),
             ),
-            "invoice_line_ids": [Command.create(line._prepare_credit_line()) for line in reductions],
+            "invoice_line_ids": [Command.create(line._prepare_credit_line(invoice)) for line in reductions],
         }
 
     def _get_invoice_to_credit(self, amount):
@@ -165,15 +169,42 @@ class SaleOrderLine(models.Model):
         self.ensure_one()
         return self in self.billing_milestone_id._get_due_reductions()
 
-    def _prepare_credit_line(self):
-        """Return the values of the line of a credit note; what is negative on the order is positive there."""
+    def _prepare_credit_line(self, invoice):
+        """Return the values of the line of a credit note of ``invoice``, where what is negative here is positive."""
         self.ensure_one()
         values = self._prepare_invoice_line(quantity=-self.product_uom_qty)
         values["price_unit"] = self.price_unit  # wholly, in whatever billing round
         values["extra_tax_data"] = self.env["account.tax"]._reverse_quantity_base_line_extra_tax_data(
             self.extra_tax_data
         )
+        return {**values, **self._get_values_to_credit(invoice)}
+
+    def _get_values_to_credit(self, invoice):
+        """Return the account and the taxes that somebody changed on the credited line of ``invoice``."""
+        bill = self._get_line_to_credit(invoice)
+        values = {"account_id": bill.account_id.id} if bill.product_id == self.product_id else {}
+        if bill and bill.tax_ids != self.tax_ids:
+            values.update(
+                tax_ids=[Command.set(bill.tax_ids.ids)],
+                price_unit=self._add_included_taxes(-self.price_subtotal, bill.tax_ids),
+                extra_tax_data=False,
+            )
         return values
+
+    def _get_line_to_credit(self, invoice):
+        """Return the largest line of ``invoice`` that bills what this one reduces: of its kind, or of its taxes."""
+
+        def get_rank(bill):
+            return bill.sale_line_ids._get_change_kind() == self._get_change_kind(), bill._get_billed_amount()
+
+        bills = invoice.line_ids.filtered(
+            lambda bill: (
+                bill.display_type == "product"
+                and bill.billing_milestone_id == self.billing_milestone_id
+                and bill.sale_line_ids.tax_ids == self.tax_ids
+            )
+        )
+        return bills.sorted(get_rank)[-1:]
 
     @api.depends(
         "billing_milestone_id.state",

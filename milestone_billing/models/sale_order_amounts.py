@@ -170,23 +170,60 @@ class SaleOrderLine(models.Model):
     def _get_unbilled_tax_data(self, quantity, price_unit):
         """Return the ``extra_tax_data`` that bills what is not billed of the line: untaxed and each tax exactly."""
         self.ensure_one()
+        base_line = self._get_rounded_base_line()
+        untaxed, by_tax = self._get_unbilled_by_tax(base_line, self._get_billed_lines())
+        base_line.update(quantity=quantity, price_unit=price_unit, manual_total_excluded=None)
+        return {**self._prepare_fixed_tax_data(base_line, untaxed, by_tax), AGREED: True}
+
+    def _get_rounded_base_line(self):
+        """Return the base line of the tax engine, rounded by itself."""
+        self.ensure_one()
         engine = self.env["account.tax"]
         base_line = self._prepare_base_line_for_taxes_computation()
         engine._add_tax_details_in_base_line(base_line, self.company_id)
         engine._round_base_lines_tax_details([base_line], self.company_id)
-        untaxed, by_tax = self._get_amounts_by_tax(base_line)
-        for invoice_line in self._get_billed_lines():
+        return base_line
+
+    def _get_unbilled_by_tax(self, base_line, invoice_lines):
+        """Return what ``invoice_lines`` leave to bill of the line: untaxed, and by tax (tax amount, base amount)."""
+        agreed = self._get_amounts_by_tax(base_line)
+        untaxed, by_tax = agreed[0], dict(agreed[1])
+        for invoice_line in invoice_lines:
             sign = 1 if invoice_line._is_milestone_bill() else -1
-            base_lines, _tax_lines = invoice_line.move_id._get_rounded_base_and_tax_lines()
-            for billed_line in base_lines:
-                if billed_line["record"] == invoice_line:
-                    billed, billed_by_tax = self._get_amounts_by_tax(billed_line)
-                    untaxed -= sign * billed
-                    for tax, (amount, base) in billed_by_tax.items():
-                        amount_left, base_left = by_tax.get(tax, (0.0, 0.0))
-                        by_tax[tax] = amount_left - sign * amount, base_left - sign * base
-        base_line.update(quantity=quantity, price_unit=price_unit, manual_total_excluded=None)
-        return {**self._prepare_fixed_tax_data(base_line, untaxed, by_tax), AGREED: True}
+            billed, billed_by_tax = self._get_billed_by_tax(invoice_line, *agreed)
+            untaxed -= sign * billed
+            for tax, (amount, base) in billed_by_tax.items():
+                amount_left, base_left = by_tax.get(tax, (0.0, 0.0))
+                by_tax[tax] = amount_left - sign * amount, base_left - sign * base
+        currency = self.currency_id
+        return untaxed, {tax: (currency.round(amount), currency.round(base)) for tax, (amount, base) in by_tax.items()}
+
+    def _get_billed_by_tax(self, invoice_line, agreed, agreed_by_tax):
+        """Return what an invoice line bills of the agreed amounts: untaxed, and by tax (tax amount, base amount).
+
+        A line whose taxes somebody changed takes the share of the agreed taxes that it has of the untaxed amount:
+        what is left of the line has its own taxes, and no others.
+        """
+        base_lines, _tax_lines = invoice_line.move_id._get_rounded_base_and_tax_lines()
+        for base_line in base_lines:
+            if base_line["record"] == invoice_line:
+                billed, by_tax = self._get_amounts_by_tax(base_line)
+                if invoice_line.tax_ids == self.tax_ids:
+                    return billed, by_tax
+                share = billed / agreed if agreed else 0.0
+                return billed, {tax: (amount * share, base * share) for tax, (amount, base) in agreed_by_tax.items()}
+        return 0.0, {}
+
+    def _get_unbilled_total(self):
+        """Return the agreed amount of the line, taxes included, less what posted documents bill of it."""
+        self.ensure_one()
+        posted = self.invoice_lines.filtered(
+            lambda line: line.parent_state == "posted" and line.display_type == "product"
+        )
+        if all(line.tax_ids == self.tax_ids for line in posted):
+            return self.price_total - self.amount_invoiced
+        untaxed, by_tax = self._get_unbilled_by_tax(self._get_rounded_base_line(), posted)
+        return untaxed + sum(amount for amount, _base in by_tax.values())
 
     def _get_fixed_totals(self):
         """Return the tax totals of lines whose amounts are all fixed, or None: they need no order to be rounded."""

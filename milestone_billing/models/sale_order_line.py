@@ -299,10 +299,9 @@ class SaleOrderLine(models.Model):
         super()._compute_amount_to_invoice()
         for line in self:
             if line.billing_milestone_id and not line.display_type:
-                due = line._get_due(line.price_total - line.amount_invoiced)
                 # Odoo shows the taxes of a line rounded by itself, also where its document rounds them together
                 is_billed = line.price_subtotal and line.currency_id.is_zero(line.untaxed_amount_to_invoice)
-                line.amount_to_invoice = 0.0 if is_billed else due
+                line.amount_to_invoice = 0.0 if is_billed else line._get_due(line._get_unbilled_total())
 
     def _get_due(self, amount):
         """Return ``amount`` while the gate is open and the present billing is not posted, else 0."""
@@ -365,10 +364,10 @@ class SaleOrderLine(models.Model):
                 )
             )
 
-    def _add_included_taxes(self, amount):
-        """Return ``amount`` plus the taxes that are part of the price."""
+    def _add_included_taxes(self, amount, taxes=None):
+        """Return ``amount`` plus the taxes that are part of the price, by default those of the line."""
         company = self.company_id
-        details = self.tax_ids._get_tax_details(
+        details = (self.tax_ids if taxes is None else taxes)._get_tax_details(
             amount,
             1.0,
             precision_rounding=self.currency_id.rounding,

@@ -582,6 +582,29 @@ class TestAdvance(AdvanceCommon):
         self.assertBilledAsAgreed(order)
         self.assertAdvanceSettled(order)
 
+    def test_the_rest_of_a_milestone_that_was_billed_with_another_tax_recovers_its_part(self):
+        order = self._create_with_advance([400.0, 200.0], milestone_invoice_policy="draft")
+        self._run_queue()
+        order.invoice_ids.action_post()
+        first, second = order.milestone_ids
+        invoice = self._bill(first)
+        invoice.invoice_line_ids.filtered("billing_milestone_id").tax_ids = self.tax_20
+        invoice.action_post()
+
+        def halve(refund):
+            for line in refund.invoice_line_ids.filtered("price_subtotal"):
+                line.price_unit /= 2
+
+        self._credit(invoice, edit=halve)
+        first.action_rebill()
+        self.assertMoney(order.currency_id, order.amount_to_invoice, 184.0)
+        first.action_create_invoices()
+        again = self._invoices(first) - invoice
+        self.assertEqual((again.amount_untaxed, again.amount_tax), (160.0, 24.0))
+        again.action_post()
+        self._bill(second).action_post()
+        self.assertAdvanceSettled(order)
+
     def test_a_recovery_on_another_account_leads_no_later_one_there(self):
         order = self._create_with_advance([250.0, 250.0, 500.0], milestone_invoice_policy="draft")
         self._run_queue()

@@ -2,7 +2,7 @@ from psycopg2 import IntegrityError
 
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
 from .common import MilestoneCommon
@@ -275,6 +275,99 @@ class TestBillingState(MilestoneCommon):
         self.assertEqual(rest.amount_untaxed, 400.0)
         rest.action_post()
         self._check("invoiced", 1000.0)
+
+    def test_what_was_billed_with_other_taxes_is_billed_again_with_those_of_the_order(self):
+        for taxes in (self.tax_20, self.tax_15 + self.tax_10, self.env["account.tax"]):
+            with self.subTest(taxes=taxes.mapped("name")):
+                order, milestone, invoice = self._bill_with_other_taxes([400.0, 200.0], taxes)
+                self._credit(invoice, edit=self._reduce_to(100.0))
+                self._check_billed_again(milestone, 100.0, 15.0)
+                self.assertMoney(order.currency_id, order.amount_to_invoice, 0.0)
+
+    def _bill_with_other_taxes(self, amounts, taxes, price=None):
+        """Bill the first milestone of a new order, as an accountant does who changes the draft first."""
+        order = self._create_contract(amounts, milestone_invoice_policy="draft")
+        milestone = order.milestone_ids[0]
+        invoice = self._bill(milestone)
+        self._change_taxes(invoice, taxes)
+        if price:
+            invoice.invoice_line_ids.filtered("product_id").price_unit = price
+        invoice.action_post()
+        return order, milestone, invoice
+
+    def _change_taxes(self, move, taxes):
+        move.invoice_line_ids.filtered("product_id").tax_ids = taxes
+
+    def _check_billed_again(self, milestone, untaxed, tax, edit=None):
+        """Bill again; ``untaxed`` and ``tax`` are what the draft has, and what the order says is to be invoiced."""
+        known, line = self._invoices(milestone), milestone.order_line_ids
+        milestone.action_rebill()
+        self.assertMoney(line.currency_id, line.amount_to_invoice, untaxed + tax)
+        milestone.action_create_invoices()
+        again = self._invoices(milestone) - known
+        self.assertEqual((again.amount_untaxed, self._tax_amounts(again)), (untaxed, {self.tax_15: tax}))
+        self.assertMoney(line.currency_id, line.amount_to_invoice, untaxed + tax)
+        if edit:
+            edit(again)
+        again.action_post()
+        self.assertMoney(line.currency_id, line.amount_to_invoice, 0.0)
+        return again
+
+    def test_what_a_fiscal_position_mapped_on_the_draft_is_billed_again_with_the_taxes_of_the_order(self):
+        position = self.env["account.fiscal.position"].create({"name": "Elsewhere"})
+        self.tax_20.write({"fiscal_position_ids": position.ids, "original_tax_ids": self.tax_15.ids})
+        invoice = self._approve_and_draft()
+        with Form(invoice.with_user(self.users["accountant"])) as form:
+            form.fiscal_position_id = position
+        invoice.with_user(self.users["accountant"]).action_update_fpos_values()
+        invoice.action_post()
+        self.assertEqual(invoice.amount_tax, 200.0)
+        self._credit(invoice, edit=self._reduce_to(250.0))
+        self._check_billed_again(self.milestone, 250.0, 37.5)
+
+    def test_what_was_billed_with_other_taxes_and_credited_in_full_is_billed_again_as_agreed(self):
+        """Ten times 0.10 + 15 % is 0.15 of tax for the order, which its milestones share."""
+        self.company.tax_calculation_rounding_method = "round_globally"
+        for parts in ([0.10], [0.03, 0.03, 0.04]):
+            with self.subTest(parts=parts):
+                order, milestone, invoice = self._bill_with_other_taxes([0.10] * 10, self.tax_20)
+                for part in parts:
+                    self._credit(invoice, edit=self._reduce_to(part))
+                tax = order.currency_id.round(milestone.amount_total - milestone.amount_untaxed)
+                self._credit(self._check_billed_again(milestone, 0.10, tax))
+                milestone.action_rebill()
+                milestone.action_create_invoices()
+                self._bill(order.milestone_ids[1:])
+                order.invoice_ids.filtered(lambda move: move.state == "draft").action_post()
+                self.assertMoney(order.currency_id, self._tax_amounts(order.invoice_ids)[self.tax_15], 0.15)
+
+    def test_a_draft_reduced_by_hand_with_other_taxes_leaves_the_rest_with_those_of_the_order(self):
+        _order, milestone, _invoice = self._bill_with_other_taxes([400.0, 200.0], self.tax_10, price=300.0)
+        self._check_billed_again(milestone, 100.0, 15.0)
+
+    def test_of_two_bills_one_has_other_taxes(self):
+        order = self._create_contract([400.0, 200.0], milestone_invoice_policy="draft")
+        milestone = order.milestone_ids[0]
+        invoice = self._bill(milestone)
+        invoice.action_post()
+        self._credit(invoice, edit=self._reduce_to(200.0))
+        second = self._check_billed_again(
+            milestone, 200.0, 30.0, edit=lambda move: self._change_taxes(move, self.tax_20)
+        )
+        self.assertEqual(second.amount_tax, 40.0)
+        self._credit(second, edit=self._reduce_to(100.0))
+        self._check_billed_again(milestone, 100.0, 15.0)
+
+    def test_what_is_credited_with_other_taxes_is_billed_again_with_those_of_the_order(self):
+        invoice = self._approve_and_draft()
+        invoice.action_post()
+
+        def edit(refund):
+            self._reduce_to(100.0)(refund)
+            self._change_taxes(refund, self.tax_20)
+
+        self._credit(invoice, edit=edit)
+        self._check_billed_again(self.milestone, 100.0, 15.0)
 
     def test_a_draft_raised_by_hand_is_not_posted(self):
         invoice = self._approve_and_draft()

@@ -286,6 +286,133 @@ class TestChangeRequest(ChangeCommon):
         self.assertContract(self.order)
         self._bill_all(self.order)
 
+    def _bill_edited(self, order, edit):
+        """Bill the first milestone of ``order``, as an accountant does who changes the draft first."""
+        order.milestone_invoice_policy = "draft"
+        invoice = self._bill(order.milestone_ids[0])
+        edit(invoice)
+        invoice.action_post()
+        order.milestone_invoice_policy = "post"
+        return invoice
+
+    def _bill_with_taxes(self, order, taxes, changed=None):
+        """Bill the first milestone of ``order`` with ``taxes``, in place of those that are ``changed``, or of all."""
+
+        def edit(invoice):
+            lines = invoice.invoice_line_ids.filtered("product_id")
+            lines.filtered(lambda line: not changed or line.tax_ids == changed).tax_ids = taxes
+
+        return self._bill_edited(order, edit)
+
+    def _reduce(self, order, amount):
+        """Reduce the first milestone of ``order``; return the credit note."""
+        milestone = order.milestone_ids[0]
+        self._change(order, {"action": "change", "milestone_id": milestone.id, "amount": -amount})
+        known = milestone.invoice_line_ids.move_id
+        self._run_queue()
+        return milestone.invoice_line_ids.move_id - known
+
+    def test_credit_note_of_a_reduction_goes_to_the_customer_of_its_invoice(self):
+        payer, warehouse = self.env["res.partner"].create([{"name": name} for name in ("Payer", "Warehouse")])
+
+        def edit(invoice):
+            with Form(invoice) as form:
+                form.partner_id = payer
+            invoice.partner_shipping_id = warehouse
+
+        invoice = self._bill_edited(self.order, edit)
+        credit = self._reduce(self.order, 100.0)
+        self.assertEqual((credit.partner_id, credit.partner_shipping_id), (payer, warehouse))
+        self.assertEqual((credit.reversed_entry_id, credit.payment_state), (invoice, "paid"))
+        self.assertMoney(self.order.currency_id, invoice.amount_residual, 1150.0 - 115.0)
+        self.assertEqual(credit.line_ids.partner_id, payer)
+
+    def test_credit_note_of_a_reduction_has_the_fiscal_position_of_its_invoice(self):
+        income = self.company_data["default_account_revenue"]
+        abroad = income.copy({"name": "Sales abroad"})
+        taxed, booked = self.env["account.fiscal.position"].create([{"name": "Taxed"}, {"name": "Booked"}])
+        self.tax_20.write({"fiscal_position_ids": taxed.ids, "original_tax_ids": self.tax_15.ids})
+        booked.account_ids = [Command.create({"account_src_id": income.id, "account_dest_id": abroad.id})]
+        for position, is_updated, taxes, account in (
+            (taxed, True, self.tax_20, income),
+            (taxed, False, self.tax_15, income),
+            (booked, True, self.env["account.tax"], abroad),  # Odoo leaves out what the position does not name
+            (booked, False, self.tax_15, income),
+        ):
+
+            def edit(invoice, position=position, is_updated=is_updated):
+                with Form(invoice) as form:
+                    form.fiscal_position_id = position
+                if is_updated:
+                    invoice.action_update_fpos_values()
+
+            with self.subTest(position=position.name, is_updated=is_updated):
+                order = self._create_contract([400.0, 200.0])
+                self._bill_edited(order, edit)
+                credit = self._reduce(order, 100.0)
+                self.assertEqual((credit.fiscal_position_id, credit.amount_untaxed), (position, 100.0))
+                self.assertEqual(self._tax_amounts(credit), {tax: -tax.amount for tax in taxes})
+                self.assertEqual(credit.invoice_line_ids.account_id, account)
+
+    def test_credit_note_of_a_reduction_with_included_taxes_changed_on_its_invoice(self):
+        self.milestone_product.taxes_id = self.tax_15_included
+        tax = self.tax_15_included.copy({"name": "20 % included", "amount": 20.0})
+        order = self._create_contract([400.0, 200.0])
+        self._bill_with_taxes(order, tax)
+        credit = self._reduce(order, 33.33)
+        self.assertEqual((credit.amount_untaxed, self._tax_amounts(credit)), (33.33, {tax: -6.67}))
+
+    def test_credit_note_of_a_reduction_has_the_taxes_of_each_kind_of_line(self):
+        def line(product, tax):
+            return {"product_id": product.id, "price_unit": 200.0, "tax_ids": tax.ids}
+
+        order = self._create_gated_order(
+            [[line(self.milestone_product, self.tax_15), line(self.milestone_product, self.tax_10)]]
+        )
+        self._bill_with_taxes(order, self.tax_20, changed=self.tax_15)
+        credit = self._reduce(order, 100.0)
+        self.assertEqual(self._tax_amounts(credit), {self.tax_20: -10.0, self.tax_10: -5.0})
+
+    def test_what_is_reduced_with_the_taxes_of_its_invoice_is_billed_again_with_those_of_the_order(self):
+        order = self._create_contract([400.0, 200.0])
+        milestone = order.milestone_ids[0]
+        invoice = self._bill_with_taxes(order, self.tax_20)
+        self.assertEqual(self._reduce(order, 100.0).amount_total, 120.0)
+        self._credit(
+            invoice, edit=lambda refund: refund.invoice_line_ids.filtered("product_id").write({"price_unit": 300.0})
+        )
+        self.assertMoney(order.currency_id, sum(order.invoice_ids.mapped("amount_total_signed")), 0.0)
+        milestone.action_rebill()
+        self.assertMoney(order.currency_id, order.amount_to_invoice, 345.0)
+        milestone.action_create_invoices()
+        again = self._invoices(milestone) - invoice
+        self.assertEqual((again.amount_untaxed, self._tax_amounts(again)), (300.0, {self.tax_15: 45.0}))
+        self._bill(order.milestone_ids[1])
+        self.assertBilledAsAgreed(order)
+
+    def test_a_reduction_on_an_invoice_with_other_taxes_is_billed_again_with_those_of_the_order(self):
+        order = self._create_contract([400.0, 200.0], milestone_invoice_policy="manual")
+        milestone = order.milestone_ids[0]
+        self._approve(milestone)
+        self._change(order, {"action": "change", "milestone_id": milestone.id, "amount": -100.0})
+        milestone.action_create_invoices()
+        invoice = self._invoices(milestone)
+        lines = invoice.invoice_line_ids.filtered("product_id")
+        lines.tax_ids = self.tax_20
+        self.assertEqual((lines.mapped("price_subtotal"), invoice.amount_tax), ([400.0, -100.0], 60.0))
+        invoice.action_post()
+
+        def halve(refund):
+            for line in refund.invoice_line_ids.filtered("product_id"):
+                line.price_unit /= 2
+
+        self._credit(invoice, edit=halve)
+        milestone.action_rebill()
+        self.assertMoney(order.currency_id, order.amount_to_invoice, 172.5)
+        milestone.action_create_invoices()
+        again = self._invoices(milestone) - invoice
+        self.assertEqual((again.amount_untaxed, self._tax_amounts(again)), (150.0, {self.tax_15: 22.5}))
+
     def test_reduction_waits_for_a_draft_invoice(self):
         self.order.milestone_invoice_policy = "draft"
         self._bill(self.first)
