@@ -221,17 +221,22 @@ class SaleOrder(models.Model):
         for order in self:
             changed = [name for name in FROZEN_FIELDS.intersection(vals) if order[name].id != vals[name]]
             if changed:
-                labels = ", ".join(sorted(order._fields[name]._description_string(self.env) for name in changed))
-                raise UserError(
-                    self.env._(
-                        "%(order)s is agreed with the client: %(fields)s cannot change any more. "
-                        "Raise a change request, or agree on a new contract.",
-                        order=order.name,
-                        fields=labels,
-                    )
-                )
+                order._refuse_change_of_terms(changed)
         if self and POLICY_FIELDS.intersection(vals) and not self.env.user.has_group("sales_team.group_sale_manager"):
             raise AccessError(self.env._("Only sales administrators change who approves a confirmed contract."))
+
+    def _refuse_change_of_terms(self, names, *advice):
+        """Say that these terms of the whole order are agreed: change requests change milestones only.
+
+        :raises UserError: always
+        """
+        self.ensure_one()
+        refusal = self.env._(
+            "%(order)s is agreed with the client: %(fields)s cannot change any more. Agree on a new contract.",
+            order=self.name,
+            fields=", ".join(sorted(self._fields[name]._description_string(self.env) for name in names)),
+        )
+        raise UserError(" ".join([refusal, *advice]))
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_milestone_evidence(self):

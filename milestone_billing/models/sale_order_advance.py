@@ -120,15 +120,8 @@ class SaleOrder(models.Model):
         for order in self.filtered(lambda order: order.milestone_ids._is_agreed()) if names else ():
             changed = [name for name in names if order._is_term_changed(name, vals[name])]
             if changed:
-                labels = ", ".join(sorted(order._fields[name]._description_string(self.env) for name in changed))
-                raise UserError(
-                    self.env._(
-                        "%(order)s is agreed with the client: %(fields)s cannot change any more. Make a change "
-                        "request for the client to approve. A further advance can be invoiced as a down payment.",
-                        order=order.name,
-                        fields=labels,
-                    )
-                )
+                further = self.env._("A further advance can be invoiced as a down payment.")
+                order._refuse_change_of_terms(changed, further)
 
     def _is_term_changed(self, name, value):
         self.ensure_one()

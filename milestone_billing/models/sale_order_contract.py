@@ -51,15 +51,7 @@ class SaleOrder(models.Model):
         for order in self.filtered(lambda order: order.milestone_ids._is_agreed()):
             changed = [name for name, value in vals.items() if order._is_term_changed(name, value)]
             if changed:
-                labels = ", ".join(sorted(order._fields[name]._description_string(self.env) for name in changed))
-                raise UserError(
-                    self.env._(
-                        "%(order)s is agreed with the client: %(fields)s cannot change any more. "
-                        "Raise a change request, or agree on a new contract.",
-                        order=order.name,
-                        fields=labels,
-                    )
-                )
+                order._refuse_change_of_terms(changed)
 
     def _check_payer(self, partner):
         """:raises UserError: when somebody else than who agreed would get the invoices"""

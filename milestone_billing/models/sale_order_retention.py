@@ -1,7 +1,7 @@
 from datetime import date, timedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import ValidationError
 from odoo.tools import format_date
 
 from .res_company_retention import RETENTION_BASES, RETENTION_METHODS, RETENTION_TRIGGERS
@@ -172,14 +172,7 @@ class SaleOrder(models.Model):
             new = self.new(vals)
             changed = [name for name in vals if order[name] != new[name]]
             if changed:
-                raise UserError(
-                    self.env._(
-                        "%(order)s is agreed with the client: %(fields)s cannot change any more. "
-                        "Raise a change request, or agree on a new contract.",
-                        order=order.name,
-                        fields=", ".join(sorted(order._fields[name]._description_string(self.env) for name in changed)),
-                    )
-                )
+                order._refuse_change_of_terms(changed)
 
     def _copy_milestone_lines(self, new_order):
         """The copied contract waits for the copied milestone."""

@@ -155,7 +155,7 @@ class SaleOrder(models.Model):
                 raise UserError(
                     self.env._(
                         "%(order)s is agreed with the client: its terms cannot change any more. "
-                        "Raise a change request, or agree on a new contract.",
+                        "Agree on a new contract.",
                         order=order.name,
                     )
                 )

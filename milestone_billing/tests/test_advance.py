@@ -214,7 +214,7 @@ class TestAdvance(AdvanceCommon):
             ("milestone_advance_recovery", "first_in"),
             ("milestone_advance_policy", "manual"),
         ):
-            with self.subTest(name=name), self.assertRefused("cannot change any more"):
+            with self.subTest(name=name), self.assertRefused("cannot change any more. Agree on a new"):
                 order[name] = value
         order.write({"milestone_advance_percentage": 25.0})
 

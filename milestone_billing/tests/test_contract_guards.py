@@ -168,7 +168,7 @@ class TestContractGuards(MilestoneCommon):
                     order.write({field: 7.0})
 
     def test_the_number_of_a_contract_stays(self):
-        with self.assertRefused("cannot change any more"):
+        with self.assertRefused("cannot change any more. Agree on a new contract"):
             self.order.name = "S99999"
         self.order.write({"name": self.order.name})
 
