@@ -130,6 +130,34 @@ class DocumentSteps:
             amount = share and max(invoice.amount_residual * share, invoice.currency_id.rounding)
             self.step("pay", lambda: self.case._pay(invoice, amount))
 
+    @precondition(lambda self: len(self.invoices()) > 1)
+    @rule(is_grouped=st.booleans())
+    def pay_several(self, is_grouped):
+        """An accountant pays several invoices: as much as the dialog shows, and what is withheld only by itself."""
+        invoices = self.invoices()
+        terms = invoices.line_ids.filtered(lambda line: line.display_type == "payment_term" and not line.reconciled)
+        is_asked = any(not line.retention_order_id or line._get_retention_owed() for line in terms)
+        withheld = self.count_withheld()
+
+        def pay():
+            wizard = (
+                self.env["account.payment.register"]
+                .with_context(active_model="account.move", active_ids=invoices.ids)
+                .create({"group_payment": is_grouped})
+            )
+            shown, currency = wizard.amount, wizard.currency_id
+            payments = wizard._create_payments()
+            if currency == self.order.currency_id:
+                invariants.equal(currency, sum(payments.mapped("amount")), shown, "what several invoices are paid")
+
+        if self.step("pay several", pay) and is_asked:
+            left = self.count_withheld()
+            invariants.equal(self.order.currency_id, left, withheld, "what is withheld after a payment of several")
+
+    def count_withheld(self):
+        """Return what all contracts, which have one currency, withhold."""
+        return sum(memory.order.retention_withheld for memory in self.memories)
+
     @precondition(lambda self: self.invoices())
     @rule(index=INDEX, share=st.sampled_from([1.0, 1.0, 0.5, 1.2]))
     def pay_online(self, index, share):
