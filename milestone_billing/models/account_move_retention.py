@@ -145,7 +145,10 @@ class AccountMove(models.Model):
         return self.fiscal_position_id.map_account(account)
 
     def _get_retention_account(self, order):
-        """Return the account of what is retained of ``order``; a credit note gives back on that of its invoice."""
+        """Return the account of what is retained of ``order``; a credit note gives back on that of its invoice.
+
+        The invoice is read in superuser mode, for its account only: who credits it may not see it by itself.
+        """
         self.ensure_one()
         reversed_items = self.reversed_entry_id.sudo().line_ids.filtered(lambda line: line.retention_order_id == order)
         return reversed_items[:1].account_id or self.company_id._get_retention_account()

@@ -66,9 +66,11 @@ class SaleMilestone(models.Model):
     @api.depends("order_line_ids.price_subtotal", "order_id.order_line.price_total", "order_id.company_id")
     def _compute_amount_untaxed(self):
         """In an unsaved form of the order it stays: what a form computes comes back as if somebody had typed it."""
-        for milestone, totals in self._get_totals().items():
-            in_form = milestone._is_in_form()
-            milestone.amount_untaxed = milestone.amount_untaxed if in_form else totals["base_amount_currency"]
+        in_form = self.filtered(lambda milestone: milestone._is_in_form())
+        for milestone in in_form:
+            milestone.amount_untaxed = milestone.amount_untaxed
+        for milestone, totals in (self - in_form)._get_totals().items():
+            milestone.amount_untaxed = totals["base_amount_currency"]
 
     @api.depends("order_line_ids.price_total", "order_id.order_line.price_total", "order_id.company_id")
     def _compute_taxed_amounts(self):
@@ -79,16 +81,16 @@ class SaleMilestone(models.Model):
     def _get_totals(self):
         """Return Odoo's tax totals by milestone, as its share of the order: all shares together are the order."""
         engine = self.env["account.tax"]
-        totals, known = {}, self._get_known_totals()
+        totals, known, lines = {}, self._get_known_totals(), self._get_lines()
         for milestone in self:
-            if fixed := known.get(milestone.id) or milestone._get_lines()._get_fixed_totals():
+            if fixed := known.get(milestone.id) or lines[milestone]._get_fixed_totals():
                 totals[milestone] = fixed
         for order, milestones in (self - self.browse(milestone.id for milestone in totals)).grouped("order_id").items():
             company = order.company_id or self.env.company
             base_lines = order._get_rounded_base_lines() if order else {}
             for milestone in milestones:
                 totals[milestone] = engine._get_tax_totals_summary(
-                    base_lines=[base_lines[line] for line in milestone._get_lines() if line in base_lines],
+                    base_lines=[base_lines[line] for line in lines[milestone] if line in base_lines],
                     currency=milestone.currency_id or company.currency_id,
                     company=company,
                 )
@@ -100,13 +102,17 @@ class SaleMilestone(models.Model):
         return bool(self.order_id) and not self.order_id.id
 
     def _get_lines(self):
-        """Return the order lines with an amount; in an unsaved form by their own link: the one back is incomplete."""
-        self.ensure_one()
-        if not self._is_in_form():
-            return self.order_line_ids
-        return self.order_id.order_line.filtered(
-            lambda line: not line.display_type and self._origin and line.billing_milestone_id._origin == self._origin
-        )
+        """Return by milestone its order lines with an amount.
+
+        In an unsaved form by their own link, as the one back is incomplete there.
+        """
+        in_form = self.filtered(lambda milestone: milestone._is_in_form())
+        lines = {milestone: milestone.order_line_ids for milestone in self - in_form}
+        for order, milestones in in_form.grouped("order_id").items():
+            priced = order.order_line.filtered(lambda line: not line.display_type and line.billing_milestone_id)
+            by_milestone = priced.grouped(lambda line: line.billing_milestone_id._origin)
+            lines.update({milestone: by_milestone.get(milestone._origin, priced.browse()) for milestone in milestones})
+        return lines
 
     def _get_known_totals(self):
         known = self.env.context.get("milestone_known_totals")

@@ -79,6 +79,7 @@ class SaleOrder(models.Model):
         return self.filtered(lambda order: (order.milestone_invoice_policy == "manual") != manual)
 
     def _get_waiting_milestones(self):
+        """Return what waits to be billed, in superuser mode: whoever could write the order moves it."""
         return self.sudo().milestone_ids.filtered(
             lambda milestone: milestone.billing_state == "to_invoice" and not milestone.on_hold
         )
