@@ -204,7 +204,7 @@ class TestCountersign(CountersignCommon):
     def test_the_policy_of_an_agreed_contract_stays(self):
         self._sign_as_client()
         self._countersign()
-        with self.assertRefused("change request"):
+        with self.assertRefused("new contract"):
             self.quotation.with_user(self.users["sale_manager"]).milestone_countersign = False
 
     def test_signatures_are_set_by_signing_only(self):

@@ -174,7 +174,7 @@ class TestNativePaths(MilestoneCommon):
         self.assertEqual(order.milestone_ids.amount_untaxed, 123.0)
 
     def test_updating_taxes_of_a_confirmed_contract_leaves_its_milestones(self):
-        with self.assertRefused("change request"):
+        with self.assertRefused("new contract"):
             self.order.fiscal_position_id = self.fiscal_pos_a
         self.order._write_protected({"fiscal_position_id": self.fiscal_pos_a.id})
         self.free.tax_ids = self.tax_15

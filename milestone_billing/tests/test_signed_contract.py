@@ -229,7 +229,7 @@ class TestSignedContract(SignedCommon):
 
 @tagged("post_install", "-at_install")
 class TestFrozenContract(SignedCommon):
-    """What was signed changes by a change request only."""
+    """What was signed changes by a change request only, the terms of the whole order by a new contract."""
 
     def test_nobody_changes_what_was_signed(self):
         screens = self.design.deliverable_ids
@@ -244,6 +244,8 @@ class TestFrozenContract(SignedCommon):
             "deliverable deleted": lambda env: screens.with_env(env).unlink(),
             "line text": lambda env: line.with_env(env).write({"name": "Other"}),
             "line price": lambda env: line.with_env(env).write({"price_unit": 1.0}),
+        }
+        terms = {
             "payment terms": lambda env: self.order.with_env(env).write({"payment_term_id": self.pay_terms_b.id}),
             "terms": lambda env: self.order.with_env(env).write({"note": "<p>Ours</p>"}),
             "fiscal position": lambda env: self.order.with_env(env).write({"fiscal_position_id": self.fiscal_pos_a.id}),
@@ -254,11 +256,12 @@ class TestFrozenContract(SignedCommon):
         }
         for role in ("salesperson", "sale_manager"):
             env = self.env(user=self.users[role])
-            for name, change in changes.items():
+            for name, change in {**changes, **terms}.items():
                 with self.subTest(change=name, role=role), self.assertRaises(UserError) as caught:
                     change(env)
                 if name != "deliverable deleted":
-                    self.assertIn("change request", str(caught.exception), name)
+                    way_out = "new contract" if name in terms else "change request"
+                    self.assertIn(way_out, str(caught.exception), name)
 
     def test_saving_the_same_again_is_no_change(self):
         self.design.write({"name": self.design.name, "contract_date": self.design.contract_date})
