@@ -1,7 +1,7 @@
 {
     "name": "Milestone Billing",
     "summary": "Milestone plans on quotations, client approval with signature, exact invoices",
-    "version": "19.0.1.4.5",
+    "version": "19.0.1.4.6",
     "category": "Sales/Sales",
     "author": "Milestone Billing contributors",
     "license": "LGPL-3",

@@ -99,6 +99,7 @@ from . import sale_contract_template
 from . import sale_order_revision
 from . import sale_order_proposal
 from . import sale_order_proposal_content
+from . import sale_order_acceptance
 from . import sale_order_terms
 from . import sale_order_negotiation
 from . import sale_order_timeline

@@ -104,6 +104,16 @@ class SaleChangeRequest(models.Model):
                     agreed=order.currency_id.format(plan["after"]),
                 )
             )
+        for milestone in order._get_live_milestones():
+            if order.currency_id.compare_amounts(milestone.amount_total, 0.0) < 0:
+                raise UserError(
+                    self.env._(
+                        "With taxes, %(milestone)s would come to %(amount)s, which no invoice can bill. Reduce it by "
+                        "less, or by all of it.",
+                        milestone=milestone.name,
+                        amount=order.currency_id.format(milestone.amount_total),
+                    )
+                )
 
     def _check_presented(self, amounts):
         """What was agreed is the amount with taxes, too; taxes may change while the client thinks it over.

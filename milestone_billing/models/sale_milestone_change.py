@@ -24,6 +24,7 @@ class SaleMilestone(models.Model):
         "res.partner",
         "sale_milestone_approver_rel",
         string="Own Approvers",
+        copy=False,  # agreed with that client by a change of that contract
         help="Contacts of the client who approve this milestone; empty: those of the order.",
     )
     review_days = fields.Integer(

@@ -79,7 +79,16 @@ class SaleOrder(models.Model):
             self.filtered(lambda order: order.milestone_ids._is_agreed())._check_frozen_rounds(
                 vals["milestone_review_rounds"]
             )
-        return super().write(vals)
+        result = super().write(vals)
+        if "partner_id" in vals:
+            self.filtered(lambda order: not order.milestone_contract_hash)._drop_strange_approvers()
+        return result
+
+    def _drop_strange_approvers(self):
+        """Another customer's milestones are approved by its contacts, as those of the order are."""
+        for milestone in self.milestone_ids.filtered("approver_ids"):
+            approvers = milestone.approver_ids.grouped("commercial_partner_id")
+            milestone.approver_ids = approvers.get(milestone.order_id.partner_id.commercial_partner_id, False)
 
     def _check_frozen_rounds(self, rounds):
         if any(order.milestone_review_rounds != rounds for order in self):

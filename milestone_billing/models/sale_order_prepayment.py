@@ -39,5 +39,9 @@ class SaleOrder(models.Model):
     def _get_prepayment_required_amount(self):
         """The advance to the smallest unit: its share of the order is rounded."""
         required = super()._get_prepayment_required_amount()
-        is_advance = self.require_payment and self.prepayment_percent == self._get_advance_share()
-        return self._get_advance_amount() if is_advance else required
+        return self._get_advance_amount() if self._prepays_advance() else required
+
+    def _prepays_advance(self):
+        """Whether the client accepts by paying the agreed advance, whichever share of the order that is."""
+        self.ensure_one()
+        return self.require_payment and self.prepayment_percent == self._get_advance_share()

@@ -88,7 +88,7 @@ class SaleOrder(models.Model):
         if isinstance(known, KnownRevisions) and self.id in known:
             return self.env["sale.order.revision"].sudo().browse(known[self.id])
         revision = self._get_last_revision()
-        if revision and revision.content_hash != revision._hash_content(self.sudo()._prepare_proposal_values()):
+        if revision and revision.content_hash not in self._hash_proposal():
             return revision.browse()
         return revision
 

@@ -54,7 +54,8 @@ class SaleOrder(models.Model):
         """Return the conditions of the proposal: dict of tuples of a JSON value and the same in words."""
         self.ensure_one()
         billed = dict(self._fields["milestone_invoice_schedule"]._description_selection(self.env))
-        prepayment = f"{self.prepayment_percent:.4f}" if self.require_payment else ""
+        # which share of the order an advance is follows from what the client chooses
+        prepayment = "advance" if self._prepays_advance() else self._format_prepayment()
         cap = self._format_proposal_amount(self.milestone_cap_amount) if self.milestone_cap_amount else ""
         note = self.note or ""
         return {
@@ -82,6 +83,19 @@ class SaleOrder(models.Model):
             ),
             "note": (str(note), html2plaintext(note, include_references=False).strip() if note else ""),
         }
+
+    def _format_prepayment(self):
+        return f"{self.prepayment_percent:.4f}" if self.require_payment else ""
+
+    def _hash_proposal(self):
+        """Return the hashes of what the order says: the first one is today's, revisions may be older."""
+        self.ensure_one()
+        values = self.sudo()._prepare_proposal_values()
+        contents = [values]
+        if self.sudo()._prepays_advance():  # revisions used to name the share
+            conditions = {**values["conditions"], "prepayment": self._format_prepayment()}
+            contents.append({**values, "conditions": conditions})
+        return [self.env["sale.order.revision"]._hash_content(content) for content in contents]
 
     def _get_review_values(self):
         values = {

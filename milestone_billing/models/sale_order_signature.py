@@ -353,10 +353,10 @@ class SaleOrder(models.Model):
             )
         return False
 
-    def _note_payment_before_signature(self):
+    def _note_payment_before_acceptance(self):
         """Say on paid quotations what they still wait for."""
         for order in self.with_user(SUPERUSER_ID).filtered(lambda order: order.state in OPEN_STATES):
-            if (obstacle := order._get_signature_obstacle()) and not order._has_to_be_paid():
+            if (obstacle := order._get_acceptance_obstacle()) and not order._has_to_be_paid():
                 order.message_post(body=self.env._("The client paid. %(reason)s", reason=obstacle))
 
     def _confirmation_error_message(self):

@@ -206,6 +206,25 @@ class TestChangeRequest(ChangeCommon):
         self.assertEqual(policy.due_date, fields.Date.context_today(self.second) + relativedelta(days=3))
         self.assertNotEqual(self.first._get_policy().approvers, self.other_contact)
 
+    def test_own_approvers_are_those_of_that_client_and_contract_only(self):
+        self._change(
+            self.order,
+            {
+                "action": "change",
+                "milestone_id": self.second.id,
+                "new_approver_ids": [Command.set(self.other_contact.ids)],
+            },
+        )
+        copied = self.order.copy()
+        self.assertFalse(copied.milestone_ids.approver_ids, "the copy is another contract")
+        copied.milestone_ids.approver_ids = self.other_contact
+        copied.partner_id = self.stranger.commercial_partner_id
+        self.assertFalse(copied.milestone_ids.approver_ids, "contacts of another company")
+        copied.partner_id = self.order.partner_id
+        copied.milestone_ids.approver_ids = self.other_contact
+        copied.partner_id = self.approver
+        self.assertEqual(copied.milestone_ids.approver_ids, self.other_contact, "contacts of the same company")
+
     def test_locked_orders_change_and_stay_locked(self):
         self.order.action_lock()
         self._change(self.order, {"action": "change", "milestone_id": self.second.id, "amount": -0.01})
@@ -1120,6 +1139,33 @@ class TestChangeRequest(ChangeCommon):
                 with self.assertRefused(message):
                     request.action_submit()
                 self.assertEqual(request.state, "draft")
+
+    def test_a_reduction_that_taxes_make_negative_is_refused(self):
+        """What is left of three lines, a cent in all, rounds to less than nothing with their taxes."""
+        Tax = self.env["account.tax"]
+        rates = {rate: Tax.create({"name": f"Rate {rate}", "amount": rate}) for rate in (20, 21, -15)}
+        included = Tax.create({"name": "Rate 15, included", "amount": 15, "price_include_override": "tax_included"})
+        withheld = [(101.75, rates[21] + rates[-15]), (94.84, rates[20] + rates[-15]), (157.28, included)]
+        order = self.env["sale.order"].create(
+            {
+                "partner_id": self.client_company.id,
+                "milestone_ids": [Command.create({"name": "Design"})],
+                "order_line": [
+                    Command.create(
+                        {"product_id": self.product_a.id, "price_unit": price, "tax_ids": [Command.set(taxes.ids)]}
+                    )
+                    for price, taxes in withheld
+                ],
+            }
+        )
+        milestone = order.milestone_ids
+        order.order_line.billing_milestone_id = milestone
+        order.action_confirm()
+        reduction = {"action": "change", "milestone_id": milestone.id, "amount": 0.01 - milestone.amount_untaxed}
+        request = self._create_request(order, reduction)
+        with self.assertRefused("With taxes, Design would come to .*0.01, which no invoice can bill"):
+            request.action_submit()
+        self.assertEqual(milestone.amount_untaxed, 333.36)
 
     def test_nothing_to_change_is_refused(self):
         with self.assertRefused("changes nothing yet"):

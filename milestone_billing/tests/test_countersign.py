@@ -362,6 +362,19 @@ class TestCountersignPayment(CountersignCommon, AccountPaymentCommon):
         self._countersign()
         self.assertEqual(self.quotation.state, "sale")
 
+    def test_a_payment_for_a_plan_that_cannot_be_agreed_on_is_kept_and_told(self):
+        self.quotation.milestone_countersign = False
+        self._ask_for_payment()
+        self.quotation.milestone_ids = [Command.create({"name": "Support"})]
+        transaction = self._prepay(self.quotation)
+        self.assertTrue(transaction.is_post_processed)
+        self.assertTrue(transaction.payment_id)
+        self.assertEqual(self.quotation.state, "sent")
+        self.assertIn("The client paid. Support has no amount", "".join(self.quotation.message_ids.mapped("body")))
+        self.quotation.milestone_ids[-1].unlink()
+        self.quotation.action_confirm()
+        self.assertEqual(self.quotation.state, "sale")
+
     def test_a_payment_without_the_clients_signature_confirms_nothing(self):
         self._ask_for_payment()
         self._prepay(self.quotation)

@@ -170,6 +170,33 @@ class TestPortalProposal(ProposalCommon, HttpCase):
         self.assertTrue(answer["error"])
         self.assertEqual(self.order.state, "sent")
 
+    def _spoil_plan(self):
+        """What was sent says the same as before, and cannot be agreed on any more."""
+        self.order.payment_term_id.sudo().write(
+            {"early_discount": True, "early_pay_discount_computation": "mixed", "discount_percentage": 2.0}
+        )
+        self.assertTrue(self.order._get_plan_error())
+        self.assertFalse(self.order._is_being_revised())
+
+    @mute_logger("odoo.http")
+    def test_a_plan_that_cannot_be_agreed_on_is_neither_signed_nor_paid(self):
+        """The client reads words for clients; what salespeople have to mend stays theirs."""
+        self.order.write({"payment_term_id": self.env.ref("account.account_payment_term_30days").id})
+        revision = self._send()
+        path = self._accept_path(revision)
+        self._spoil_plan()
+        answer = self._sign(path)
+        self.assertIn(f"{self.order.name} cannot be accepted yet", answer["error"])
+        self.assertNotIn("reduce the taxes", answer["error"])
+        self.assertEqual(self.order.state, "sent")
+        self.assertFalse(self.order.signature)
+        shown = {"revision_hash": revision.snapshot_hash, "content_hash": self.order._hash_signed_content()}
+        response = self.url_open(
+            self._path("/transaction", **shown), json={"params": {"access_token": self.order.access_token}}
+        )
+        self.assertIn("cannot be accepted yet", response.json()["error"]["data"]["message"])
+        self.assertFalse(self.order.transaction_ids)
+
     @mute_logger("odoo.http")
     def test_an_old_page_does_not_pay_a_newer_revision(self):
         self.order.write({"require_signature": False, "require_payment": True, "prepayment_percent": 1.0})

@@ -1,5 +1,6 @@
 import json
 from datetime import date, timedelta
+from unittest.mock import patch
 
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
@@ -136,6 +137,55 @@ class TestRevision(ProposalCommon):
         self.assertFalse(self.order._is_being_revised())
         option.price_unit = 1.0
         self.assertTrue(self.order._is_being_revised())
+
+    def test_options_leave_the_advance_that_is_paid_to_accept_as_it_is(self):
+        section = {"display_type": "line_section", "name": "Options", "is_optional": True, "sequence": 900}
+        option = {"product_id": self.product_a.id, "product_uom_qty": 0.0, "sequence": 901}
+        self.order.write(
+            {
+                "order_line": [Command.create(section), Command.create(option)],
+                "require_payment": True,
+                "milestone_advance_type": "percentage",
+                "milestone_advance_percentage": 30.0,
+            }
+        )
+        option = self.order.order_line.filtered(lambda line: not (line.display_type or line.product_uom_qty))
+        revision = self._send()
+        required = self.order._get_prepayment_required_amount()
+        option.product_uom_qty = 20.0
+        self.assertEqual(self.order._get_prepayment_required_amount(), required)
+        self.assertFalse(self.order._is_being_revised())
+        self.order.milestone_advance_percentage = 20.0
+        self.assertTrue(self.order._is_being_revised())
+        self.order.milestone_advance_percentage = 30.0
+        self.assertEqual(self.order._get_current_revision(), revision)
+
+    def test_a_revision_that_names_the_share_of_the_advance_is_still_current(self):
+        """Earlier versions kept the share of the order that the advance is."""
+        self.order.write(
+            {
+                "require_payment": True,
+                "milestone_advance_type": "percentage",
+                "milestone_advance_percentage": 30.0,
+            }
+        )
+        with patch.object(type(self.order), "_prepays_advance", lambda order: False):
+            revision = self._send()
+        self.assertRegex(revision._read_snapshot()["conditions"]["prepayment"], r"^0\.\d{4}$")
+        self.assertEqual(self.order._get_current_revision(), revision)
+
+    def test_a_plan_that_cannot_be_agreed_on_is_not_sent(self):
+        self.order.milestone_ids = [Command.create({"name": "Support"})]
+        self.assertIn("Support has no amount", self.order.milestone_plan_error)
+        order = self.order.with_user(self.salesperson)
+        for send in (order.action_quotation_send, order.action_quotation_sent, lambda: self._send(order)):
+            with self.assertRefused("not sent: the client could not accept it. Support has no amount"):
+                send()
+        self.assertFalse(self.order.revision_ids)
+        self.order.milestone_ids[-1].amount_untaxed = 10.0
+        self.assertFalse(self.order.milestone_plan_error)
+        order.action_quotation_send()
+        self.assertTrue(self._send())
 
     def test_orders_without_milestones_are_as_in_odoo(self):
         order = self.env["sale.order"].create(
