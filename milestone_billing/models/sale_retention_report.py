@@ -22,11 +22,12 @@ SETTLED = SQL(
     )"""
 )
 
-# What an entry settled of posted retention items of another currency: a client may pay in any. Amounts carry the sign
-# of the entry; ``amount`` is in its own currency, ``item_amount`` in that of the retention item.
+# What an entry settled of posted retention items of another currency, or of another company: a client may pay in any
+# currency, and a company is paid for its branches. Amounts carry the sign of the entry; ``amount`` is in its own
+# currency, ``item_amount`` in that of the retention item.
 SETTLED_ABROAD = SQL(
     """(
-        SELECT item.id AS item_id, item.currency_id, entry.amount, entry.item_amount, entry.balance
+        SELECT item.id AS item_id, item.company_id, item.currency_id, entry.amount, entry.item_amount, entry.balance
           FROM (
             SELECT partial.debit_move_id AS item_id, -partial.credit_amount_currency AS amount,
                    -partial.debit_amount_currency AS item_amount, -partial.amount AS balance
@@ -38,7 +39,8 @@ SETTLED_ABROAD = SQL(
              WHERE partial.debit_move_id = line.id
                ) entry
           JOIN account_move_line item ON item.id = entry.item_id AND item.parent_state = 'posted'
-         WHERE item.retention_order_id IS NOT NULL AND item.currency_id != line.currency_id
+         WHERE item.retention_order_id IS NOT NULL
+           AND (item.currency_id != line.currency_id OR item.company_id != line.company_id)
     )"""
 )
 
@@ -137,7 +139,8 @@ class SaleRetentionReport(models.Model):
 class SaleRetentionCheck(models.Model):
     """Whether the list of retentions agrees with the ledger: one row per account and currency.
 
-    What was paid in another currency counts as what it settled, in the currency of the retention.
+    What was paid in another currency, or to another company for its branch, counts as what it settled, in the
+    currency and company of the retention.
     """
 
     _name = "sale.retention.check"
@@ -198,7 +201,7 @@ class SaleRetentionCheck(models.Model):
               GROUP BY line.id, line.account_id, line.company_id, line.currency_id, line.company_currency_id,
                        line.amount_currency, line.balance
                  UNION ALL
-                SELECT abroad.item_id, line.account_id, line.company_id, abroad.currency_id, line.company_currency_id,
+                SELECT abroad.item_id, line.account_id, abroad.company_id, abroad.currency_id, line.company_currency_id,
                        abroad.item_amount, abroad.balance, 0, 0
                   FROM entries line
             CROSS JOIN LATERAL %(abroad)s abroad

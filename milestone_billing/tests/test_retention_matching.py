@@ -2,7 +2,8 @@ from functools import partial
 from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
-from odoo.tests import tagged
+from odoo.fields import Command
+from odoo.tests import Form, tagged
 
 from .retention_common import RetentionCommon
 from .test_change_request import ChangeCommon
@@ -136,6 +137,59 @@ class TestRetentionMatching(RetentionCommon, ChangeCommon):
         self.assertEqual(items.mapped("amount_residual"), [0.0, 0.0])
         self.assertTrue(all(item.full_reconcile_id for item in items))
 
+    def test_an_exchange_difference_settles_what_is_released_and_nothing_that_is_withheld(self):
+        own = self.company.currency_id
+        foreign = self._create_currency("RME", 0.01, {"2020-01-01": 2.0, self.today: 2.5})
+        third = self._create_currency("RMY", 0.01, {"2020-01-01": 4.0})
+        for agreed, paid, asked in ((foreign, own, 40.0), (foreign, third, 200.0), (own, foreign, 250.0)):
+            with self.subTest(agreed=agreed.name, paid=paid.name):
+                first, second, invoice = self._bill_in_the_past(agreed)
+                self._release(first, 60.0)
+                self._release(second, 40.0)
+                wizard = self._difference_is_of_exchange(invoice, paid, 0.75 * asked)
+                self.assertEqual(wizard.payment_difference, 0.25 * asked)
+                wizard.save()._create_payments()
+                self.assertRetention((first, (100.0, 60.0, 60.0, 40.0)), (second, (100.0, 40.0, 40.0, 60.0)))
+                self._release(second, 30.0)
+                self._difference_is_of_exchange(invoice, paid, 0.25 * asked).save()._create_payments()
+                self.assertRetention((first, (100.0, 60.0, 60.0, 40.0)), (second, (100.0, 70.0, 70.0, 30.0)))
+                self.assertEqual((invoice.amount_residual, invoice.payment_state), (70.0, "partial"))
+
+    def test_what_is_no_exchange_difference_is_paid_at_the_rate_of_the_day(self):
+        foreign = self._create_currency("RMD", 0.01, {"2020-01-01": 2.0, self.today: 2.5})
+        for amount, paid in ((20.0, (50.0, 0.0)), (40.0, (60.0, 40.0)), (60.0, (100.0, 50.0))):
+            with self.subTest(amount=amount):
+                first, second, invoice = self._bill_in_the_past(foreign)
+                self._release(first, 60.0)
+                self._release(second, 40.0)
+                wizard = self._difference_is_of_exchange(invoice, self.company.currency_id, 10.0)
+                wizard.amount = amount
+                self.assertEqual(wizard.payment_difference_handling, "open")
+                wizard.save()._create_payments()
+                self.assertEqual((first.retention_paid, second.retention_paid), paid)
+                self.assertListIsLedger(first, second)
+
+    def _bill_in_the_past(self, currency):
+        """Return two contracts and their invoice, of a day with other rates, whose trade part is paid."""
+        values = {"currency": currency, "milestone_invoice_policy": "draft"}
+        orders = [self._create_retained([1000.0], **values) for _number in range(2)]
+        invoice = self._bill_together(*orders)
+        invoice.invoice_date = "2020-06-01"
+        invoice.action_post()
+        self._pay(invoice)
+        return *orders, invoice
+
+    def _difference_is_of_exchange(self, invoice, currency, amount):
+        """Return the dialog of somebody for whom what is missing of a payment is an exchange difference."""
+        wizard = Form(
+            self.env["account.payment.register"].with_context(active_model="account.move", active_ids=invoice.ids)
+        )
+        wizard.currency_id = currency
+        wizard.amount = amount
+        wizard.payment_difference_handling = "reconcile"
+        wizard.writeoff_account_id = self.company.expense_currency_exchange_account_id
+        return wizard
+
     def test_a_credit_note_in_another_currency_leaves_nothing_of_its_rounding(self):
         currency = self._create_currency("RMX", 0.001, {"2020-01-01": 1.7})
         pricelist = self.env["product.pricelist"].create({"name": "RMX", "currency_id": currency.id})
@@ -165,6 +219,35 @@ class TestRetentionMatching(RetentionCommon, ChangeCommon):
         payment = self._pay_online(invoice, 40.0)
         self.assertEqual(payment.destination_account_id, self.retention_account)
         self.assertRetention((order, (100.0, 40.0, 40.0, 60.0)))
+
+    def test_a_refund_of_retention_that_was_paid_online_opens_it_again(self):
+        order = self._create_retained([1000.0])
+        invoice = self._bill_together(order)
+        trade = self._pay_online(invoice, 1050.0)
+        self._release(order, 40.0)
+        retention = self._pay_online(invoice, 40.0)
+        for payment, account in ((trade, self.trade_account), (retention, self.retention_account)):
+            refund = self._refund(payment)
+            self.assertEqual((refund.payment_type, refund.destination_account_id), ("outbound", account))
+        items = (retention | refund).move_id.line_ids.filtered(lambda line: line.account_id == self.retention_account)
+        items.remove_move_reconcile()
+        items.reconcile()
+        self.assertTrue(all(items.mapped("reconciled")))
+        self.assertRetention((order, (100.0, 40.0, 0.0, 60.0)))
+        self.assertEqual((order.retention_due, invoice.amount_residual), (40.0, 100.0))
+
+    def test_a_refund_of_retention_that_was_captured_in_parts_goes_to_its_account(self):
+        order = self._create_retained([1000.0])
+        invoice = self._bill_together(order)
+        self._pay(invoice)
+        self._release(order, 40.0)
+        payment = self._collect(self._start_online_payment(invoice, 40.0)._create_child_transaction(15.0))
+        self.assertEqual(self._refund(payment).destination_account_id, self.retention_account)
+
+    def _refund(self, payment):
+        """Let a payment provider say that it paid back what it was paid; return the payment."""
+        paid = payment.with_env(self.env).payment_transaction_id
+        return self._collect(paid._create_child_transaction(payment.amount, is_refund=True))
 
     def test_qr_codes_ask_for_what_the_invoice_asks_for(self):
         order = self._create_retained([1000.0])
@@ -219,6 +302,29 @@ class TestRetentionMatching(RetentionCommon, ChangeCommon):
         credit.button_draft()
         invoice.button_draft()
         self.assertRetention((order, (0.0, 0.0, 0.0, 0.0)))
+
+    def test_what_a_company_is_paid_for_its_branch_agrees_with_the_ledger(self):
+        branch = self.env["res.company"].create({"name": "Branch", "parent_id": self.company.id})
+        (self.env.user | self.users["accountant"]).write({"company_ids": [Command.link(branch.id)]})
+        branch.write({"milestone_product_id": self.milestone_product.id, "milestone_create_project": False})
+        companies = self.company | branch
+        values = {"milestone_invoice_schedule": "at_once", "user_id": self.env.uid}
+        orders = [self._create_retained([1000.0], company_id=company.id, **values) for company in companies]
+        invoices = self.env["account.move"].union(*(self._bill(order.milestone_ids) for order in orders))
+        self._pay(invoices, group_payment=True)
+        foreign = self._create_currency("RMB", 0.01, {"2020-01-01": 2.0})
+        for currency, paid in ((self.company.currency_id, 40.0), (foreign, 100.0)):
+            with self.subTest(currency=currency.name):
+                for order in orders:
+                    self._release(order, paid - order.retention_paid)
+                payment = self._pay(invoices, group_payment=True, currency_id=currency.id)
+                self.assertEqual((payment.company_id, payment.currency_id), (self.company, currency))
+                self.assertRetention(*((order, (100.0, paid, paid, 100.0 - paid)) for order in orders))
+                checks = self.env["sale.retention.check"].search([("account_id", "=", self.retention_account.id)])
+                self.assertEqual(checks.company_id, companies)
+                self.assertEqual(set(checks.mapped("difference")), {0.0})
+                self.assertEqual(set(checks.mapped("difference_company")), {0.0})
+                self.assertEqual(sum(checks.mapped("listed_company")), 200.0 - 2 * paid)
 
     def test_full_reversal_of_an_invoice_of_several_contracts(self):
         first, second = self._create_retained([1000.0]), self._create_retained([500.0])

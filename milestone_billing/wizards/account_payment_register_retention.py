@@ -38,16 +38,41 @@ class AccountPaymentRegister(models.TransientModel):
                 difference = wizard.currency_id.round(full - withheld - wizard.amount)
                 wizard.payment_difference = max(min(wizard.payment_difference, difference), 0.0)
 
+    def _create_payment_vals_from_wizard(self, batch_result):
+        """An exchange difference settles what the client owes, too: here by the balance of the payment."""
+        values = super()._create_payment_vals_from_wizard(batch_result)
+        if values.get("force_balance") and self.payment_difference > 0.0:
+            values["force_balance"] -= sum(part["amount_residual"] for part in self._get_withheld_parts())
+        return values
+
+    def _init_payments(self, to_process, edit_mode=False):
+        """Of a payment in the company's currency, an exchange difference is the rate of what the client owes.
+
+        Odoo sets a rate, that of all, also where no difference is booked. Then it is that of the day.
+        """
+        for values in to_process:
+            if values.get("rate") and (withheld := self._get_withheld_parts()):
+                if self.payment_difference_handling == "open" or self.currency_id.is_zero(self.payment_difference):
+                    del values["rate"]
+                elif self.payment_difference > 0.0:
+                    total = sum(values["to_reconcile"].mapped("amount_residual_currency"))
+                    owed = total - sum(part["amount_residual_currency"] for part in withheld)
+                    values["rate"] = abs(owed / self.amount)
+        return super()._init_payments(to_process, edit_mode=edit_mode)
+
     def _get_withheld_amount(self):
         """Return what of the journal items is retained and not released, in the currency of the payment."""
+        return abs(self._convert_to_wizard_currency(self._get_withheld_parts()))
+
+    def _get_withheld_parts(self):
+        """Return the installments of the journal items that are retained and not released."""
         self.ensure_one()
         lines = self.env["account.move.line"].union(*(batch["lines"] for batch in self.batches))
         if not lines.retention_order_id:
-            return 0.0
-        parts = [
+            return []
+        return [
             part
             for items in lines.grouped("move_id").values()
             for part in items._get_installments_data(payment_currency=self.currency_id, payment_date=self.payment_date)
             if part.get("withheld")
         ]
-        return abs(self._convert_to_wizard_currency(parts))
