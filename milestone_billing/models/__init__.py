@@ -51,6 +51,7 @@ from . import sale_order_line_advance
 from . import sale_order_split
 from . import sale_order_line_divisible
 from . import sale_order_line_split
+from . import sale_order_line_share_name
 from . import account_tax
 from . import sale_order_retention
 from . import sale_order_release_milestone

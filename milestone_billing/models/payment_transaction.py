@@ -5,7 +5,7 @@ class PaymentTransaction(models.Model):
     _inherit = "payment.transaction"
 
     def _check_amount_and_confirm_order(self):
-        """A paid contract waits for its signatures, and for a plan that can be agreed on; the client gets the receipt."""
+        """A paid contract waits for its signatures and a plan that can be agreed on; the client gets the receipt."""
         waiting = self.filtered(
             lambda transaction: any(
                 order.state in ("draft", "sent") and order._get_acceptance_obstacle()

@@ -3,6 +3,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 
 from ..tools.cycle import find_cycle
+from .one_save import OneSave
 from .sale_milestone_screen import INTERNAL
 
 EARLY_GROUPS = ("sales_team.group_sale_manager", "project.group_project_manager")
@@ -93,6 +94,11 @@ class SaleMilestone(models.Model):
                             other=other.with_context(milestone_with_order=True).display_name,
                         )
                     )
+        if not OneSave.postpone(self):
+            self._check_circle()
+
+    def _check_circle(self):
+        for milestone in self.sudo():
             if cycle := find_cycle(milestone, "predecessor_ids"):
                 raise ValidationError(
                     self.env._(

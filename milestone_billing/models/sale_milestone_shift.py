@@ -55,7 +55,7 @@ class SaleMilestone(models.Model):
     def action_keep_successors(self):
         """Leave the dates of the following milestones as they are, and do not ask again."""
         self.check_access("write")
-        self.sudo()._write_protected({"date_shift": 0})
+        self._forget_shift()
         return True
 
     def _open_shift_dialog(self):
@@ -83,7 +83,7 @@ class SaleMilestone(models.Model):
                     )
                 )
             milestone.contract_date = date
-        (self | followers).sudo()._write_protected({"date_shift": 0})
+        (self | followers)._forget_shift()
 
     def _get_shifted_date(self, days):
         """Return the contract date moved by ``days``, or False where there is no such date."""
@@ -104,9 +104,27 @@ class SaleMilestone(models.Model):
         if shift != milestone.date_shift:
             milestone._write_protected({"date_shift": shift})
 
+    def _forget_shift(self):
+        self.sudo().filtered("date_shift")._write_protected({"date_shift": 0})
+
+    def _withdraw_shifts(self, before):
+        """Offer no shift of milestones whose own dates were changed in the same go.
+
+        What follows them, and kept its date, is left to their own offers.
+
+        :param dict before: by milestone its contract date and open shift, as they were before all of it
+        """
+        milestones = self.sudo()
+        added = milestones.filtered(lambda milestone: milestone not in before)
+        moved = (milestones - added).filtered(lambda milestone: milestone.contract_date != before[milestone][0])
+        for milestone in moved.filtered("date_shift"):
+            followers = milestone._get_followers()
+            along = followers & (moved | added)
+            if not followers - along - along._get_followers():
+                milestone._write_protected({"date_shift": before[milestone][1]})
+
     def _get_followers(self):
-        """Return the milestones after this one, directly or through others, whose dates can still move."""
-        self.ensure_one()
+        """Return the milestones after these, directly or through others, whose dates can still move."""
         followers, front = self.browse(), self
         while front:
             front = front.successor_ids - followers - self

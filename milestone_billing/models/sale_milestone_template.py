@@ -3,6 +3,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Command
 
 from ..tools import milestone_schedule
+from .one_save import OneSave
 
 
 class SaleMilestoneTemplate(models.Model):
@@ -72,6 +73,10 @@ class SaleMilestoneTemplate(models.Model):
             remainder=self.env["sale.order"]._format_percentage(abs(self.percentage_missing)),
             direction=self.env._("are missing") if self.percentage_missing > 0 else self.env._("are too much"),
         )
+
+    def write(self, vals):
+        with OneSave.of(self) as templates:
+            return super(SaleMilestoneTemplate, templates).write(vals)
 
     def copy_data(self, default=None):
         vals_list = super().copy_data(default)

@@ -3,6 +3,7 @@ from odoo.exceptions import ValidationError
 
 from ..tools import milestone_schedule
 from ..tools.cycle import find_cycle
+from .one_save import OneSave
 from .sale_milestone_template_deliverable import prepare_deliverable_commands
 
 
@@ -91,6 +92,11 @@ class SaleMilestoneTemplateLine(models.Model):
                 raise ValidationError(
                     self.env._("%(milestone)s can only follow milestones of its template.", milestone=line.name)
                 )
+        if not OneSave.postpone(self):
+            self._check_circle()
+
+    def _check_circle(self):
+        for line in self:
             if cycle := find_cycle(line, "predecessor_ids"):
                 raise ValidationError(
                     self.env._(

@@ -6,6 +6,15 @@ class SaleOrderLine(models.Model):
 
     _inherit = "sale.order.line"
 
+    def _is_divided_by_default(self):
+        """Goods and other things that are whole are not, and options stay what the client may choose."""
+        self.ensure_one()
+        return (
+            not self.billing_milestone_id
+            and (self.milestone_source_id or not self._get_undivisible_reason())
+            and not self._is_line_optional()
+        )
+
     def _get_undivisible_reason(self):
         """Return why the line cannot be divided (it may be assigned whole), or False."""
         self.ensure_one()

@@ -340,22 +340,6 @@ class SaleOrderLine(models.Model):
             for weight, price, amount in zip(weights, prices, gross, strict=True)
         ]
 
-    def _get_share_name(self, percentage):
-        """Return the description of a share, in the language of the customer."""
-        self.ensure_one()
-        line = self.with_context(lang=self.order_id._get_lang())
-        share = line.order_id._format_percentage(round(percentage, 2))
-        if line.product_uom_qty == 1:
-            part = line.env._("%(share)s %%", share=share)
-        else:
-            part = line.env._(
-                "%(share)s %% of %(quantity)s %(unit)s",
-                share=share,
-                quantity=line.order_id._format_percentage(line.product_uom_qty),
-                unit=line.product_uom_id.display_name,
-            )
-        return f"{line.name}\n{part}"
-
     def _assign_whole(self, milestone, sequence):
         values = {"milestone_source_id": self.id, "billing_milestone_id": milestone.id, "sequence": sequence}
         Rearrangement.mark(self).write(values)

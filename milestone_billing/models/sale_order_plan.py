@@ -29,11 +29,13 @@ class SaleOrder(models.Model):
     @api.onchange("sale_order_template_id")
     def _onchange_sale_order_template_id(self):
         """Another quotation template replaces the order lines, and so the plan that a template made of them."""
-        chosen, has_lines = self._origin.sale_order_template_id, bool(self.order_line)
+        has_lines = bool(self.order_line)
         result = super()._onchange_sale_order_template_id()
-        if self.milestone_template_id or not self.milestone_ids:
+        # without a quotation template the lines stay, and so does their plan
+        by_template = self.milestone_template_id or self._origin.milestone_template_id
+        if not self.milestone_ids or (by_template and self.sale_order_template_id):
             self.milestone_template_id = self.sale_order_template_id.milestone_template_id
-        is_replaced = has_lines and self.sale_order_template_id and self.sale_order_template_id != chosen
+        is_replaced = has_lines and self.sale_order_template_id
         if not result and is_replaced and self.milestone_ids and not self.milestone_template_id:
             message = self.env._(
                 "The template replaces the order lines: the milestones have no amounts any more. Plan them anew, or "
@@ -50,14 +52,19 @@ class SaleOrder(models.Model):
         return orders
 
     def write(self, vals):
-        is_chosen = vals.get("milestone_template_id")
-        planned = self.filtered("milestone_template_id") if is_chosen else self.browse()
+        if not self._is_template_chosen(vals):
+            return super().write(vals)
+        planned = self.filtered("milestone_template_id")
         result = super().write(vals)
-        if is_chosen:
-            # a plan of another template, whose lines were replaced with the quotation template
-            stale = planned.filtered(lambda order: not order.milestone_ids.order_line_ids)
-            self._plan_from_chosen_template(stale)
+        # the plan of a template, whose lines were replaced with the quotation template
+        stale = planned.filtered(lambda order: not order.milestone_ids.order_line_ids)
+        self.filtered("milestone_template_id")._plan_from_chosen_template(stale)
         return result
+
+    def _is_template_chosen(self, vals):
+        """Whether ``vals`` have a template for the quotation or its plan, and the user may know of plans."""
+        is_chosen = vals.get("milestone_template_id") or vals.get("sale_order_template_id")
+        return is_chosen and self._has_field_access(self._fields["milestone_template_id"], "read")
 
     def _plan_from_chosen_template(self, stale=()):
         """Plan quotations that have no plan yet; saving never fails for a template that does not fit.
@@ -89,7 +96,7 @@ class SaleOrder(models.Model):
         """
         self.ensure_one()
         lines = self._get_divisible_lines()
-        total = sum(lines.mapped("price_subtotal"))
+        total = self._from_units(sum(lines._get_split_untaxed(self._get_rounded_base_lines())))
         rows, split_by = template._prepare_plan_rows(self, start or fields.Date.context_today(self), total)
         return self._apply_milestone_plan(rows, split_by, lines=lines)
 
@@ -175,6 +182,7 @@ class SaleOrder(models.Model):
                 # nothing to divide: these milestones make their order lines
                 for milestone, amount in shares.items():
                     milestone.amount_untaxed = amount
+        milestones._forget_shift()  # the plan says all dates
         # whoever reads the milestones next reads them in the order of the plan
         self.invalidate_recordset(["milestone_ids"])
         return milestones
@@ -220,7 +228,10 @@ class SaleOrder(models.Model):
         }
 
     def _prepare_plan_milestone_values(self, number, row):
-        values = row["template_line"]._prepare_milestone_values() if row.get("template_line") else {}
+        values = {}
+        if template_line := row.get("template_line"):
+            # the client reads them
+            values = template_line.with_context(lang=self.partner_id.lang)._prepare_milestone_values()
         return {"order_id": self.id, **values, **self._prepare_plan_row_values(number, row)}
 
     def _clear_milestone_plan(self, keep=None):
@@ -292,12 +303,14 @@ class SaleOrder(models.Model):
                 )
             )
         percentages = milestone_schedule.get_percentages(milestones.mapped("amount_untaxed"))
-        previous, delays = (self.date_order or fields.Datetime.now()).date(), []
+        start = previous = (self.date_order or fields.Datetime.now()).date()
+        delays = []
         for milestone in milestones:
             day = milestone.contract_date
-            if day and day >= previous:
-                number, unit = milestone_schedule.describe_delay(previous, day)
-                delays.append({"delay_number": number, "delay_unit": unit, "delay_from": "previous"})
+            if day and day >= start:
+                reference, since = ("previous", previous) if day >= previous else ("order", start)
+                number, unit = milestone_schedule.describe_delay(since, day)
+                delays.append({"delay_number": number, "delay_unit": unit, "delay_from": reference})
                 previous = day
             else:
                 delays.append({"delay_from": "none"})

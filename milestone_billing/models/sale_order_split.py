@@ -141,12 +141,8 @@ class SaleOrder(models.Model):
     # -- what is divided ------------------------------------------------------------------------------
 
     def _get_divisible_lines(self):
-        """Return the free lines that can be divided; goods and other things that are whole are left out."""
-        return self._get_priced_lines().filtered(
-            lambda line: (
-                not line.billing_milestone_id and (not line._get_undivisible_reason() or line.milestone_source_id)
-            )
-        )
+        """Return the free lines that are divided unless somebody chooses others."""
+        return self._get_priced_lines().filtered(lambda line: line._is_divided_by_default())
 
     def _get_split_weights(self, percentages=None, amounts=None):
         """Return whole numbers in the proportion of the shares: amounts in smallest units, or parts of a percent."""

@@ -41,6 +41,27 @@ class TestDependencies(MilestoneCommon):
         self.test.predecessor_ids += self.design  # two ways to the same milestone are no circle
         self.assertEqual(self.test.predecessor_ids, self.build | self.design)
 
+    def _follow(self, changes):
+        """Choose in the form of the order what milestones, by their place, follow."""
+        with Form(self.order.with_user(self.users["salesperson"])) as form:
+            for number, predecessors in changes.items():
+                with form.milestone_ids.edit(number) as line:
+                    line.predecessor_ids.clear()
+                    for predecessor in predecessors:
+                        line.predecessor_ids.add(predecessor)
+
+    def test_dependencies_are_turned_round_in_one_save(self):
+        self._follow({0: self.build, 1: [], 2: self.design})
+        self._follow({2: [], 1: self.test, 0: self.build})
+        self.assertEqual((self.design.predecessor_ids, self.build.predecessor_ids), (self.build, self.test))
+        with self.assertRefused("wait for each other: Test → Build → Design → Test", ValidationError):
+            self._follow({2: self.design})
+        with self.assertRefused("wait for each other", ValidationError):
+            self.order.milestone_ids = [
+                Command.update(self.design.id, {"predecessor_ids": [Command.set(self.aside.ids)]}),
+                Command.update(self.aside.id, {"predecessor_ids": [Command.set(self.design.ids)]}),
+            ]
+
     def test_milestones_of_another_order_are_refused(self):
         other = self._create_contract([10.0], confirm=False)
         with self.assertRefused("belongs to another one", ValidationError):
@@ -191,6 +212,62 @@ class TestDependencies(MilestoneCommon):
         self.assertFalse(self.design.date_shift)
         self.test.contract_date += timedelta(days=1)
         self.assertFalse(self.test.date_shift, "nothing follows")
+
+    def test_dates_that_move_together_leave_nothing_to_shift(self):
+        order = self.order.with_user(self.users["salesperson"])
+        with Form(order) as form:
+            for number in range(3):
+                with form.milestone_ids.edit(number) as line:
+                    line.contract_date = fields.Date.to_date(line.contract_date) + timedelta(days=7)
+        self.assertFalse(order.milestone_shift_offer)
+
+    def test_what_follows_the_last_that_moved_is_offered(self):
+        self.aside.predecessor_ids = self.test
+        with Form(self.order.with_user(self.users["salesperson"])) as form:
+            for number in range(2):
+                with form.milestone_ids.edit(number) as line:
+                    line.contract_date = fields.Date.to_date(line.contract_date) + timedelta(days=7)
+        self.assertEqual(
+            self.order.milestone_shift_offer, "Build moved by +7 days: 2 following milestones kept their dates."
+        )
+        self.aside.predecessor_ids = self.design  # of two that follow, one moves along
+        self.order.action_keep_milestones()
+        with Form(self.order.with_user(self.users["salesperson"])) as form:
+            for number in (0, 1, 2):
+                with form.milestone_ids.edit(number) as line:
+                    line.contract_date = fields.Date.to_date(line.contract_date) + timedelta(days=1)
+        self.assertIn("Design moved by +1 days", self.order.milestone_shift_offer)
+
+    def test_moves_that_are_open_still_stay_so_when_all_moves_on(self):
+        self.design.contract_date += timedelta(days=3)
+        with Form(self.order.with_user(self.users["salesperson"])) as form:
+            for number in range(3):
+                with form.milestone_ids.edit(number) as line:
+                    line.contract_date = fields.Date.to_date(line.contract_date) + timedelta(days=7)
+        self.assertEqual(self.order.milestone_ids.mapped("date_shift"), [3, 0, 0, 0])
+
+    def test_nothing_is_offered_when_no_milestone_follows_any_more(self):
+        order = self.order.with_user(self.users["salesperson"])
+        self.design.contract_date += timedelta(days=7)
+        with Form(order) as form:
+            form.milestone_ids.remove(2)
+            form.milestone_ids.remove(1)
+        self.assertFalse(order.milestone_shift_offer)
+        with self.assertRefused("No contract date"):
+            order.action_shift_milestones()
+
+    def test_a_plan_that_is_made_anew_leaves_nothing_to_shift(self):
+        rows = [
+            {
+                "name": milestone.name,
+                "milestone": milestone,
+                "contract_date": milestone.contract_date + timedelta(days=7),
+                "amount": 0.0,
+            }
+            for milestone in self.order.milestone_ids
+        ]
+        self.order._apply_milestone_plan(rows, whole=dict.fromkeys(self.order.order_line.filtered("product_id"), 0))
+        self.assertFalse(any(self.order.milestone_ids.mapped("date_shift")))
 
     def test_nonsense_days_are_refused(self):
         for days in (0, 10**9, "7", 1.5):

@@ -89,6 +89,23 @@ class TestPlanWizard(MilestoneCommon):
         order.action_confirm()
         self.assertEqual(order.state, "sale")
 
+    def test_a_template_speaks_the_language_of_the_client(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.client_company.lang = "fr_FR"
+        first = self.template.line_ids[0]
+        first.description = "<p>Scope</p>"
+        first.deliverable_ids.acceptance_criteria = "Ten pages"
+        french = first.with_context(lang="fr_FR")
+        french.write({"name": "Analyse", "description": "<p>Étendue</p>"})
+        french.deliverable_ids.write({"name": "Papier", "acceptance_criteria": "Dix pages"})
+        order = self._create_quotation()
+        form = self._open(order)
+        form.template_id = self.template
+        self._apply(form)
+        milestone = order.milestone_ids[0]
+        self.assertRecordValues(milestone, [{"name": "Analyse", "description": "<p>Étendue</p>"}])
+        self.assertRecordValues(milestone.deliverable_ids, [{"name": "Papier", "acceptance_criteria": "Dix pages"}])
+
     def test_a_regular_schedule(self):
         order = self._create_quotation()
         form = self._open(order)
@@ -363,6 +380,21 @@ class TestPlanWizard(MilestoneCommon):
         self._apply(form)
         self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [500.0, 500.0])
         self.assertEqual(order.milestone_unplanned_amount, 99.99)
+
+    def test_options_are_divided_only_when_chosen(self):
+        option = [
+            {"display_type": "line_section", "name": "Options", "is_optional": True, "product_uom_qty": 0},
+            {"product_id": self.hosting.id},
+        ]
+        order = self._create_contract([], confirm=False, lines=[{"product_id": self.consulting.id}, *option])
+        form = self._open(order.with_user(self.salesperson))
+        self._type(form, "percentage", 50.0, 50.0)
+        self.assertEqual([source["divide"] for source in form.source_ids._records], [True, False])
+        self.assertEqual((form.amount_to_divide, form.amount_free), (1000.0, 99.99))
+        with form.source_ids.edit(1) as source:
+            source.divide = True
+        self._apply(form)
+        self.assertEqual(sum(order.milestone_ids.mapped("amount_untaxed")), 1099.99)
 
     def test_a_line_that_was_whole_is_divided_anew(self):
         order = self._create_quotation()

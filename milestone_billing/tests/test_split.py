@@ -303,6 +303,37 @@ class TestSplit(SplitCommon):
         second.billing_milestone_id.amount_untaxed = 40.0
         self.assertEqual(second.price_subtotal, 40.0)
 
+    def test_a_share_at_another_price_is_no_more_that_part(self):
+        self.env["res.lang"]._activate_lang("fr_FR")
+        self.client_company.lang = "fr_FR"
+        order = self._create_quotation(
+            self._line(1000.0, name="Website"), self._line(100.0, item=self.hours, product_uom_qty=7, name="Consulting")
+        )
+        milestones = order._split_into_milestones([12.5, 37.5, 50])
+        websites = [milestone.order_line_ids[0] for milestone in milestones]
+        first, second, third = websites
+        hours = milestones[0].order_line_ids[1]
+        self.assertEqual((first.name, hours.name), ("Website\n12,5 %", f"Consulting\n12,5 % de 7 {self.hour.name}"))
+        first.write({"price_unit": 150.0})
+        hours.price_unit = 90.0
+        self.assertEqual((first.name, hours.name), ("Website", "Consulting"))
+        second.write({"price_unit": second.price_unit, "discount": 10.0})
+        self.assertEqual(second.name, "Website\n37,5 %", "of the line with its discount")
+        second.write({"price_unit": 400.0, "name": "Website\n40 %"})
+        third.name = "Website\n50 % of all pages"
+        third.price_unit = 510.0
+        self.assertEqual((second.name, third.name), ("Website\n40 %", "Website\n50 % of all pages"), "as typed")
+        order._undo_milestone_split()
+        self.assertEqual(self._priced(order).mapped("name"), ["Website", "Consulting"])
+
+    def test_a_typed_amount_is_no_more_that_part(self):
+        order = self._create_quotation(self._line(1000.0, name="Website"))
+        first, second = order._split_into_milestones([20, 80])
+        first.amount_untaxed = 250.0
+        self.assertEqual((first | second).order_line_ids.mapped("name"), ["Website", "Website\n80 %"])
+        second.amount_untaxed = 800.0
+        self.assertEqual(second.order_line_ids.name, "Website\n80 %")
+
     def test_the_rounding_of_the_order_outlives_a_reset_to_quotation(self):
         self.company.tax_calculation_rounding_method = "round_globally"
         order = self._create_quotation(

@@ -131,6 +131,18 @@ class TestTemplate(MilestoneCommon):
         with self.assertRefused("can only follow milestones of its template", ValidationError):
             other.predecessor_ids = self.build
 
+    def test_dependencies_are_turned_round_in_one_save(self):
+        template = self.template.with_user(self.users["sale_manager"])
+        with Form(template) as form:
+            with form.line_ids.edit(0) as line:
+                line.predecessor_ids.add(self.design)
+            with form.line_ids.edit(1) as line:
+                line.predecessor_ids.clear()
+        self.assertEqual((self.analysis.predecessor_ids, self.design.predecessor_ids.ids), (self.design, []))
+        with self.assertRefused("wait for each other", ValidationError), Form(template) as form:
+            with form.line_ids.edit(1) as line:
+                line.predecessor_ids.add(self.analysis)
+
     def test_a_copy_follows_itself(self):
         copy = self.template.copy()
         analysis, design, build = copy.line_ids
@@ -217,6 +229,14 @@ class TestTemplate(MilestoneCommon):
         order._apply_milestone_template(template)
         self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [200.0, 800.0])
 
+    def test_fixed_amounts_of_a_price_that_is_rounded_as_a_whole(self):
+        self.company.tax_calculation_rounding_method = "round_globally"
+        line = {"product_id": self.consulting.id, "price_unit": 10.0, "tax_ids": self.tax_15_included.ids}
+        order = self._create_quotation(lines=[line] * 3)
+        order._apply_milestone_template(self._create_template([("Set up", None, 5.0), ("Rest", 100.0)]))
+        self.assertEqual(order.amount_untaxed, 26.09, "and not three times 8.70")
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [5.0, 21.09])
+
     def test_fixed_amounts_beyond_the_price(self):
         template = self._create_template([("Set up", None, 1000.0), ("Rest", 100.0)])
         with self.assertRefused(r"fixed amounts of Template are .*1,000\.00.*nothing is left"):
@@ -289,6 +309,60 @@ class TestTemplate(MilestoneCommon):
         self.assertEqual(order.milestone_ids.mapped("name"), ["Gamma", "Delta"])
         self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [0.0, 0.0])
 
+    def test_another_quotation_template_of_the_same_plan_plans_anew(self):
+        self.salesperson.group_ids |= self.env.ref("sale_management.group_sale_order_template")
+        nothing = self.env["sale.order.template"]
+        small, large, plain = (self._create_quotation_template() for _each in range(3))
+        large.sale_order_template_line_ids = [Command.create({"product_id": self.consulting.id})]
+        plain.milestone_template_id = False
+        order = self._fill_in(small).save()
+        for path, amounts in (
+            ([large], [400.0, 600.0, 1000.0]),
+            ([small, large], [400.0, 600.0, 1000.0]),
+            ([nothing, large], [400.0, 600.0, 1000.0]),
+        ):
+            with Form(order) as form:
+                for quotation_template in path:
+                    form.sale_order_template_id = quotation_template
+            self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), amounts, path)
+        with Form(order) as form, self.assertLogs("odoo.tests.form.onchange", "WARNING"):
+            form.sale_order_template_id = plain
+            form.sale_order_template_id = small
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [200.0, 300.0, 500.0])
+        with Form(order) as form:
+            form.sale_order_template_id = nothing
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [200.0, 300.0, 500.0], "its lines are kept")
+        with Form(order) as form:
+            form.sale_order_template_id = large
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [400.0, 600.0, 1000.0])
+
+    def test_a_plan_that_was_undone_comes_with_the_next_quotation_template(self):
+        self.salesperson.group_ids |= self.env.ref("sale_management.group_sale_order_template")
+        order = self._fill_in(self._create_quotation_template()).save()
+        order._clear_milestone_plan()
+        with Form(order) as form:
+            form.sale_order_template_id = self._create_quotation_template()
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [200.0, 300.0, 500.0])
+
+    def test_who_may_not_plan_may_choose_a_quotation_template(self):
+        order = self._create_quotation(milestone_template_id=self.template.id)
+        quotation_template = self._create_quotation_template()
+        order.with_user(self.users["invoicing"]).sale_order_template_id = quotation_template
+        self.assertEqual(order.sale_order_template_id, quotation_template)
+
+    def test_options_of_a_quotation_template_stay_options(self):
+        self.salesperson.group_ids |= self.env.ref("sale_management.group_sale_order_template")
+        quotation_template = self._create_quotation_template()
+        quotation_template.sale_order_template_line_ids = [
+            Command.create({"display_type": "line_section", "name": "Options", "is_optional": True, "sequence": 20}),
+            Command.create({"product_id": self.consulting.id, "sequence": 21}),
+        ]
+        order = self._fill_in(quotation_template).save()
+        order.action_quotation_sent()
+        self.assertEqual(order.milestone_ids.mapped("amount_untaxed"), [200.0, 300.0, 500.0])
+        option = order.order_line.filtered(lambda line: line._can_be_edited_on_portal())
+        self.assertRecordValues(option, [{"price_subtotal": 1000.0, "billing_milestone_id": False}])
+
     def test_a_quotation_template_leaves_a_plan_alone(self):
         self.salesperson.group_ids |= self.env.ref("sale_management.group_sale_order_template")
         form = self._fill_in(self._create_quotation_template())
@@ -336,6 +410,22 @@ class TestTemplate(MilestoneCommon):
             self.assertEqual(again.milestone_ids.mapped(name), order.milestone_ids.mapped(name))
         self.assertEqual(again.milestone_ids.deliverable_ids.mapped("acceptance_criteria"), ["Short"])
         self.assertEqual(again.milestone_ids[1].predecessor_ids, again.milestone_ids[0])
+
+    @freeze_time("2027-01-04")
+    def test_a_template_of_a_plan_keeps_dates_that_go_back(self):
+        order = self._create_quotation()
+        order._apply_milestone_template(self.template)
+        dates = [date(2027, 3, 31), date(2027, 1, 31), date(2027, 2, 28)]
+        for milestone, day in zip(order.milestone_ids, dates, strict=True):
+            milestone.contract_date = day
+        action = order.with_user(self.users["sale_manager"]).action_save_milestone_template()
+        template = self.env["sale.milestone.template"].browse(action["res_id"])
+        self.assertEqual(template.line_ids.mapped("delay_from"), ["order", "order", "previous"])
+        self.assertEqual(template._get_dates(date(2027, 1, 4)), dates)
+        order.milestone_ids[1].contract_date = date(2026, 12, 31)  # before the order
+        action = order.with_user(self.users["sale_manager"]).action_save_milestone_template()
+        template = self.env["sale.milestone.template"].browse(action["res_id"])
+        self.assertEqual(template.line_ids.mapped("delay_from"), ["order", "none", "order"])
 
     def test_who_may_save_a_template(self):
         order = self._create_quotation()

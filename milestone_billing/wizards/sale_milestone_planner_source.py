@@ -81,7 +81,8 @@ class SaleMilestonePlannerSource(models.TransientModel):
         self.env.invalidate_all()
         for number, (line, vals) in enumerate(zip(lines, values, strict=True), 1):
             vals["sequence"] = number
-            vals["divide"] = vals["can_divide"] and (line in divided or not milestones)
+            is_new = not milestones and not line._is_line_optional()
+            vals["divide"] = vals["can_divide"] and (line in divided or is_new)
             vals["milestone_number"] = 0 if vals["divide"] else numbers[line]
         return [Command.create(vals) for vals in values]
 
