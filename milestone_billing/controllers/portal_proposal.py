@@ -86,7 +86,7 @@ class ProposalPortal(CustomerPortal):
         if order_sudo._is_latest_revision(shown.get("revision_hash")) and order_sudo._is_shown_content(
             shown.get("content_hash")
         ):
-            return self._get_plan_refusal(order_sudo)
+            return self._get_acceptance_refusal(order_sudo)
         if order_sudo._is_being_revised():
             return self.env._(
                 "This proposal is being revised. You will get revision %s by e-mail; nothing was signed or paid.",
@@ -96,7 +96,7 @@ class ProposalPortal(CustomerPortal):
             "There is a newer version of this proposal. Load the page again and look at it; nothing was signed or paid."
         )
 
-    def _get_plan_refusal(self, order_sudo):
+    def _get_acceptance_refusal(self, order_sudo):
         """Return why nobody can accept the plan, or None; its reason is for those who mend it."""
         if order_sudo.state not in ("draft", "sent") or not order_sudo._get_plan_error():
             return None

@@ -108,8 +108,8 @@ class SaleChangeRequest(models.Model):
             if order.currency_id.compare_amounts(milestone.amount_total, 0.0) < 0:
                 raise UserError(
                     self.env._(
-                        "With taxes, %(milestone)s would come to %(amount)s, which no invoice can bill. Reduce it by "
-                        "less, or by all of it.",
+                        "With taxes, %(milestone)s would come to %(amount)s, which no invoice can bill. Change it by "
+                        "another amount.",
                         milestone=milestone.name,
                         amount=order.currency_id.format(milestone.amount_total),
                     )

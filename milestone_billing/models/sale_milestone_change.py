@@ -28,7 +28,9 @@ class SaleMilestone(models.Model):
         help="Contacts of the client who approve this milestone; empty: those of the order.",
     )
     review_days = fields.Integer(
-        string="Own Review Period (days)", help="Days the client has to answer; 0: the review period of the order."
+        string="Own Review Period (days)",
+        copy=False,
+        help="Days the client has to answer; 0: the review period of the order.",
     )
     amount_original = fields.Monetary(
         string="Original Amount",
@@ -73,7 +75,10 @@ class SaleMilestone(models.Model):
     def _get_policy(self):
         policy = super()._get_policy()
         milestone = self.sudo()
-        approvers = milestone.approver_ids.filtered("active")
+        family = milestone.order_id.partner_id.commercial_partner_id
+        approvers = milestone.approver_ids.filtered(
+            lambda partner: partner.active and partner.commercial_partner_id == family
+        )
         if approvers:
             policy = policy._replace(approvers=approvers)
         if milestone.review_days:

@@ -100,7 +100,7 @@ class SaleMilestone(models.Model):
         days = (new_date - old_date).days if new_date and old_date else 0
         if new_date == old_date:
             return
-        shift = milestone.date_shift + days if days and milestone._get_followers() else 0
+        shift = milestone.date_shift + days if days and milestone._has_followers() else 0
         if shift != milestone.date_shift:
             milestone._write_protected({"date_shift": shift})
 
@@ -108,20 +108,38 @@ class SaleMilestone(models.Model):
         self.sudo().filtered("date_shift")._write_protected({"date_shift": 0})
 
     def _withdraw_shifts(self, before):
-        """Offer no shift of milestones whose own dates were changed in the same go.
-
-        What follows them, and kept its date, is left to their own offers.
+        """Offer no new shift where dates that follow were set in the same go, and none where nothing follows.
 
         :param dict before: by milestone its contract date and open shift, as they were before all of it
         """
         milestones = self.sudo()
-        added = milestones.filtered(lambda milestone: milestone not in before)
-        moved = (milestones - added).filtered(lambda milestone: milestone.contract_date != before[milestone][0])
-        for milestone in moved.filtered("date_shift"):
-            followers = milestone._get_followers()
-            along = followers & (moved | added)
-            if not followers - along - along._get_followers():
-                milestone._write_protected({"date_shift": before[milestone][1]})
+        unknown = (False, 0)
+        dated = milestones.filtered(lambda milestone: milestone.contract_date != before.get(milestone, unknown)[0])
+        for milestone in (dated & dated._get_preceding()).filtered("date_shift"):
+            milestone._write_protected({"date_shift": before.get(milestone, unknown)[1]})
+        milestones.filtered(lambda milestone: milestone.date_shift and not milestone._has_followers())._forget_shift()
+
+    def _get_preceding(self):
+        """Return the milestones before these, directly or through others."""
+        preceding, front = self.browse(), self
+        while front:
+            front = front.predecessor_ids - preceding
+            preceding |= front
+        return preceding
+
+    def _has_followers(self):
+        """Whether :meth:`_get_followers` has any, without walking through all of them."""
+        known = front = self
+        while front:
+            front = front.successor_ids - known
+            if any(milestone._can_follow() for milestone in front):
+                return True
+            known |= front
+        return False
+
+    def _can_follow(self):
+        self.ensure_one()
+        return bool(self.contract_date) and self.state in WORK_STATES
 
     def _get_followers(self):
         """Return the milestones after these, directly or through others, whose dates can still move."""
@@ -129,7 +147,7 @@ class SaleMilestone(models.Model):
         while front:
             front = front.successor_ids - followers - self
             followers |= front
-        movable = followers.filtered(lambda milestone: milestone.contract_date and milestone.state in WORK_STATES)
+        movable = followers.filtered(lambda milestone: milestone._can_follow())
         return movable.sorted(lambda milestone: (milestone.contract_date, milestone.sequence, milestone.id))
 
     def _check_can_move(self):

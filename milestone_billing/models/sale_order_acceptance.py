@@ -16,7 +16,8 @@ class SaleOrder(models.Model):
         help="Why the client could not accept the quotation as it was saved.",
     )
 
-    @api.depends("state", "order_line", "milestone_ids")
+    @api.depends("state", "order_line", "milestone_ids", "amount_total")
+    @api.depends_context("lang")
     def _compute_milestone_plan_error(self):
         for order in self:
             saved = order._origin  # what is being typed has no amounts yet

@@ -66,7 +66,7 @@ class SaleOrder(models.Model):
 
     def _get_moved_milestones(self):
         """Return the milestones whose date moved, and that others follow: these may move along."""
-        return self.milestone_ids.filtered(lambda milestone: milestone.date_shift and milestone._get_followers())
+        return self.milestone_ids.filtered(lambda milestone: milestone.date_shift and milestone._has_followers())
 
     def _copy_milestone_lines(self, new_order):
         result = super()._copy_milestone_lines(new_order)

@@ -213,12 +213,17 @@ class TestChangeRequest(ChangeCommon):
                 "action": "change",
                 "milestone_id": self.second.id,
                 "new_approver_ids": [Command.set(self.other_contact.ids)],
+                "new_review_days": 3,
             },
         )
         copied = self.order.copy()
         self.assertFalse(copied.milestone_ids.approver_ids, "the copy is another contract")
+        self.assertFalse(any(copied.milestone_ids.mapped("review_days")))
+        self.other_contact.parent_id = self.stranger.commercial_partner_id
+        self.assertEqual(self.second._get_policy().approvers, self.order.milestone_approver_ids, "left the client")
+        self.other_contact.parent_id = self.client_company
         copied.milestone_ids.approver_ids = self.other_contact
-        copied.partner_id = self.stranger.commercial_partner_id
+        copied.with_user(self.users["invoicing"]).partner_id = self.stranger.commercial_partner_id
         self.assertFalse(copied.milestone_ids.approver_ids, "contacts of another company")
         copied.partner_id = self.order.partner_id
         copied.milestone_ids.approver_ids = self.other_contact

@@ -173,6 +173,9 @@ class TestRevision(ProposalCommon):
             revision = self._send()
         self.assertRegex(revision._read_snapshot()["conditions"]["prepayment"], r"^0\.\d{4}$")
         self.assertEqual(self.order._get_current_revision(), revision)
+        self.design.contract_date = date(2031, 1, 1)
+        changes = self._send()._get_changes(revision)
+        self.assertEqual([(change.subject, change.field) for change in changes], [("milestone", "contract_date")])
 
     def test_a_plan_that_cannot_be_agreed_on_is_not_sent(self):
         self.order.milestone_ids = [Command.create({"name": "Support"})]

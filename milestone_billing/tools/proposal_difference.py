@@ -16,6 +16,8 @@ ADDED_MILESTONE_FIELDS = ("contract_date", "description")
 DELIVERABLE_FIELDS = ("acceptance_criteria",)
 LINE_FIELDS = ("quantity", "price", "discount", "taxes", "untaxed", "milestone")
 TOTALS = ("untaxed", "tax", "total")
+# Their words say all of them: a share of the order is told as a percentage, and so is the advance that it is.
+CONDITIONS_IN_WORDS = frozenset({"prepayment"})
 
 
 class Change(NamedTuple):
@@ -169,8 +171,10 @@ def _compare_rows(subject, old, new):
 def _compare_conditions(before, after):
     old, new = before.get("conditions", {}), after.get("conditions", {})
     for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key):
-            yield Change("condition", "changed", key, key, _get_text(before, key), _get_text(after, key))
+        words = _get_text(before, key), _get_text(after, key)
+        is_same = words[0] == words[1] if key in CONDITIONS_IN_WORDS else old.get(key) == new.get(key)
+        if not is_same:
+            yield Change("condition", "changed", key, key, *words)
 
 
 def _compare_clauses(before, after):

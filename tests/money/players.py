@@ -135,11 +135,13 @@ def play(part: int, log) -> int:
             stderr=subprocess.STDOUT,
             env=environment(MONEY_PART=f"{part}/{COUNT}"),
         )
-        while True:
-            try:
-                return process.wait(SWEPT_EVERY)
-            except subprocess.TimeoutExpired:
+        try:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return process.wait(SWEPT_EVERY)
                 sweep(installation, database)
+        finally:
+            process.kill()  # nothing to it when it has ended
     finally:
         with lock("players"):
             installation.databases.drop(database)
