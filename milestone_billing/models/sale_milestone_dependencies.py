@@ -98,6 +98,7 @@ class SaleMilestone(models.Model):
             self._check_circle()
 
     def _check_circle(self):
+        """:raises ValidationError: when milestones wait for each other, those that the user may not read included"""
         for milestone in self.sudo():
             if cycle := find_cycle(milestone, "predecessor_ids"):
                 raise ValidationError(

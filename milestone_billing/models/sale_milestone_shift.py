@@ -105,10 +105,13 @@ class SaleMilestone(models.Model):
             milestone._write_protected({"date_shift": shift})
 
     def _forget_shift(self):
+        """Offer no shift any more; callers have checked the right to change the plan, the mark is protected."""
         self.sudo().filtered("date_shift")._write_protected({"date_shift": 0})
 
     def _withdraw_shifts(self, before):
         """Offer no new shift where dates that follow were set in the same go, and none where nothing follows.
+
+        It comes after the order was written, which checked its rights: offers are marks that nobody writes.
 
         :param dict before: by milestone its contract date and open shift, as they were before all of it
         """

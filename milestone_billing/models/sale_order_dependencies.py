@@ -37,7 +37,7 @@ class SaleOrder(models.Model):
         """In the form several milestones are changed at once, and written one by one."""
         if "milestone_ids" not in vals:
             return super().write(vals)
-        milestones = self.sudo().milestone_ids
+        milestones = self.sudo().milestone_ids  # only remembered: the rights are checked by writing
         before = {milestone: (milestone.contract_date, milestone.date_shift) for milestone in milestones}
         with OneSave.of(self) as orders:
             result = super(SaleOrder, orders).write(vals)

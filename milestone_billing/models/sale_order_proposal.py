@@ -88,7 +88,7 @@ class SaleOrder(models.Model):
         if isinstance(known, KnownRevisions) and self.id in known:
             return self.env["sale.order.revision"].sudo().browse(known[self.id])
         revision = self._get_last_revision()
-        if revision and revision.content_hash not in self._hash_proposal():
+        if revision and revision.content_hash not in self._get_proposal_hashes():
             return revision.browse()
         return revision
 

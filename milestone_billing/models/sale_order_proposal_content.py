@@ -87,13 +87,15 @@ class SaleOrder(models.Model):
     def _format_prepayment(self):
         return f"{self.prepayment_percent:.4f}" if self.require_payment else ""
 
-    def _hash_proposal(self):
+    def _get_proposal_hashes(self):
         """Return the hashes of what the order says: the first one is today's, revisions may be older."""
         self.ensure_one()
-        values = self.sudo()._prepare_proposal_values()
+        # a hash tells nothing, and whoever asks may see less of the order than the client signs
+        order = self.sudo()
+        values = order._prepare_proposal_values()
         contents = [values]
-        if self.sudo()._prepays_advance():  # revisions used to name the share
-            conditions = {**values["conditions"], "prepayment": self._format_prepayment()}
+        if order._prepays_advance():  # revisions used to name the share
+            conditions = {**values["conditions"], "prepayment": order._format_prepayment()}
             contents.append({**values, "conditions": conditions})
         return [self.env["sale.order.revision"]._hash_content(content) for content in contents]
 

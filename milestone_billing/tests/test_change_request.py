@@ -191,31 +191,19 @@ class TestChangeRequest(ChangeCommon):
         self.assertContract(self.order)
         self._bill_all(self.order)
 
+    def _change_review(self):
+        review = {"new_approver_ids": [Command.set(self.other_contact.ids)], "new_review_days": 3}
+        self._change(self.order, {"action": "change", "milestone_id": self.second.id, **review})
+
     def test_own_approvers_and_review_period(self):
-        self._change(
-            self.order,
-            {
-                "action": "change",
-                "milestone_id": self.second.id,
-                "new_approver_ids": [Command.set(self.other_contact.ids)],
-                "new_review_days": 3,
-            },
-        )
+        self._change_review()
         policy = self.second._get_policy()
         self.assertEqual(policy.approvers, self.other_contact)
         self.assertEqual(policy.due_date, fields.Date.context_today(self.second) + relativedelta(days=3))
         self.assertNotEqual(self.first._get_policy().approvers, self.other_contact)
 
     def test_own_approvers_are_those_of_that_client_and_contract_only(self):
-        self._change(
-            self.order,
-            {
-                "action": "change",
-                "milestone_id": self.second.id,
-                "new_approver_ids": [Command.set(self.other_contact.ids)],
-                "new_review_days": 3,
-            },
-        )
+        self._change_review()
         copied = self.order.copy()
         self.assertFalse(copied.milestone_ids.approver_ids, "the copy is another contract")
         self.assertFalse(any(copied.milestone_ids.mapped("review_days")))

@@ -142,6 +142,7 @@ def play(part: int, log) -> int:
                 sweep(installation, database)
         finally:
             process.kill()  # nothing to it when it has ended
+            process.wait()
     finally:
         with lock("players"):
             installation.databases.drop(database)
